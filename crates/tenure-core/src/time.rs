@@ -1,0 +1,114 @@
+//! Instants and time zones. Durations are plain `i64` milliseconds named `*_ms`.
+
+use std::fmt;
+
+use jiff::civil;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+/// One second in milliseconds.
+pub const SECOND_MS: i64 = 1_000;
+/// One minute in milliseconds.
+pub const MINUTE_MS: i64 = 60 * SECOND_MS;
+/// One hour in milliseconds.
+pub const HOUR_MS: i64 = 60 * MINUTE_MS;
+/// One day of 24 hours in milliseconds.
+pub const DAY_MS: i64 = 24 * HOUR_MS;
+
+/// Milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(pub i64);
+
+/// The latest instant we accept from outside (9999-12-30); it keeps all date arithmetic in range.
+pub const MAX_TIMESTAMP: Timestamp = Timestamp(253_402_128_000_000);
+/// The earliest instant we accept from outside (1900-01-01).
+pub const MIN_TIMESTAMP: Timestamp = Timestamp(-2_208_988_800_000);
+
+impl Timestamp {
+    /// This instant plus `ms` milliseconds (saturating).
+    #[must_use]
+    pub fn plus_ms(self, ms: i64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// Milliseconds from `earlier` to this instant.
+    pub fn since_ms(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// Parses RFC 3339 (`2026-03-01T10:00:00Z`, offsets allowed), a date (`2026-03-01`, midnight
+    /// UTC) or a date and time without an offset (`2026-03-01 10:00`, read as UTC).
+    /// `None` if it is neither, or out of the accepted range.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if text.len() < 8 || text.len() > 40 || !text.as_bytes()[0].is_ascii_digit() {
+            return None;
+        }
+        let ms = if let Ok(at) = text.parse::<jiff::Timestamp>() {
+            at.as_millisecond()
+        } else {
+            let at: civil::DateTime = text.parse().ok()?;
+            at.to_zoned(TimeZone::UTC)
+                .ok()?
+                .timestamp()
+                .as_millisecond()
+        };
+        Some(Self(ms)).filter(|at| (MIN_TIMESTAMP..=MAX_TIMESTAMP).contains(at))
+    }
+
+    /// The same instant for `jiff`, clamped to the accepted range.
+    pub fn to_jiff(self) -> jiff::Timestamp {
+        let ms = self.0.clamp(MIN_TIMESTAMP.0, MAX_TIMESTAMP.0);
+        jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+    }
+
+    /// Wall-clock date and time in a zone.
+    pub fn in_zone(self, zone: &TimeZone) -> jiff::Zoned {
+        self.to_jiff().to_zoned(zone.clone())
+    }
+}
+
+impl From<jiff::Timestamp> for Timestamp {
+    fn from(at: jiff::Timestamp) -> Self {
+        Self(at.as_millisecond())
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// RFC 3339 in UTC with milliseconds.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.3}", self.to_jiff())
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The IANA zone of that name, or `None` when unknown.
+pub fn zone(name: &str) -> Option<TimeZone> {
+    TimeZone::get(name).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_parse_from_the_forms_senders_use_and_print_as_rfc_3339() {
+        let at = Timestamp::parse("2026-03-01T10:00:00+02:00").unwrap();
+        assert_eq!(at.to_string(), "2026-03-01T08:00:00.000Z");
+        assert_eq!(
+            Timestamp::parse("2026-03-01").unwrap().to_string(),
+            "2026-03-01T00:00:00.000Z"
+        );
+        assert_eq!(
+            Timestamp::parse("2026-03-01 03:00").unwrap().to_string(),
+            "2026-03-01T03:00:00.000Z"
+        );
+        assert_eq!(Timestamp::parse("pro"), None);
+    }
+}
