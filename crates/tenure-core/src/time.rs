@@ -64,7 +64,7 @@ impl Timestamp {
     }
 
     /// Wall-clock date and time in a zone.
-    pub fn in_zone(self, zone: &TimeZone) -> jiff::ZonedDateTimeDateTime {
+    pub fn in_zone(self, zone: &TimeZone) -> jiff::ZonedDateTime {
         self.to_jiff().to_zoned(zone.clone())
     }
 }
