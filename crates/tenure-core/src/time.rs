@@ -49,7 +49,7 @@ impl Timestamp {
             at.as_millisecond()
         } else {
             let at: civil::DateTime = text.parse().ok()?;
-            at.to_zoned(TimeZone::UTC)
+            at.to_zoned_datetime(TimeZone::UTC)
                 .ok()?
                 .timestamp()
                 .as_millisecond()
@@ -65,7 +65,7 @@ impl Timestamp {
 
     /// Wall-clock date and time in a zone.
     pub fn in_zone(self, zone: &TimeZone) -> jiff::ZonedDateTime {
-        self.to_jiff().to_zoned(zone.clone())
+        self.to_jiff().to_zoned_datetime(zone.clone())
     }
 }
 
