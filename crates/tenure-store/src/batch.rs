@@ -1,0 +1,100 @@
+//! A batch: everything one commit writes, as plain data.
+
+use tenure_core::decision::Decision;
+use tenure_core::effect::{EnrollmentChange, MembershipChange, MessageIntent, TaskIntent};
+use tenure_core::id::{EventId, MessageId, PersonId, SubjectId, TaskId};
+use tenure_core::log::Position;
+use tenure_core::time::Timestamp;
+
+use crate::row;
+
+/// Everything one commit writes. Empty parts cost nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    /// Settings to set.
+    pub settings: Vec<(Box<str>, Vec<u8>)>,
+
+    /// Log entries to append; `first` must be the log's end plus one.
+    pub chunk: Option<row::Chunk>,
+    /// Event ids of the chunk, to recognise repeats, with the instant they were received.
+    pub seen: Vec<EventId>,
+    /// Identity keys bound to a person from now on.
+    pub identities: Vec<(u128, PersonId)>,
+    /// Persons whose account or merge changed.
+    pub persons: Vec<(PersonId, row::Person)>,
+
+    /// Up to where the engine's output is committed with this batch.
+    pub applied: Option<row::Mark>,
+    /// Messages to send; those that exist are left as they are.
+    pub messages: Vec<MessageIntent>,
+    /// Tasks; those that exist are left as they are.
+    pub tasks: Vec<TaskIntent>,
+    /// Decisions; those that exist are left as they are.
+    pub decisions: Vec<Decision>,
+    /// Changes of membership, in order; the last of a subject wins.
+    pub memberships: Vec<MembershipChange>,
+    /// Changes of enrollments, in order; the last of an enrollment wins.
+    pub enrollments: Vec<EnrollmentChange>,
+    /// Log entries that could not be processed.
+    pub dead_letters: Vec<row::DeadLetter>,
+
+    /// States, brought up to one place of the log.
+    pub checkpoint: Option<Checkpoint>,
+
+    /// What dispatch did to messages.
+    pub dispatched: Vec<MessageUpdate>,
+    /// Address keys to suppress (with a reason) or to free (`None`).
+    pub suppressions: Vec<(u128, Option<Box<str>>)>,
+    /// Tasks completed or reopened.
+    pub task_updates: Vec<TaskUpdate>,
+
+    /// A set of definitions to keep.
+    pub plan: Option<row::PlanRow>,
+    /// Dead letters to take out, by id.
+    pub dead_letters_removed: Vec<u64>,
+}
+
+/// States of subjects that changed since the last checkpoint, and the place they stand at.
+#[derive(Debug, Clone, Default)]
+pub struct Checkpoint {
+    /// The place all stored states (these and the unchanged ones) stand at.
+    pub mark: row::Mark,
+    /// Changed states.
+    pub states: Vec<row::State>,
+    /// Subjects that are no more (merged into another).
+    pub removed: Vec<SubjectId>,
+    /// Log positions about subjects, ascending, to append to their timelines.
+    pub timelines: Vec<(SubjectId, Vec<Position>)>,
+    /// Timelines that continue under another subject (a merge).
+    pub timelines_joined: Vec<(SubjectId, SubjectId)>,
+}
+
+/// What dispatch did to a message.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MessageUpdate {
+    /// Which.
+    pub id: MessageId,
+    /// Its state from now on.
+    pub state: row::MessageState,
+    /// When.
+    pub at: Timestamp,
+    /// Why, or the provider's answer; never an address.
+    pub reason: Option<Box<str>>,
+    /// When it is due again (only for [`row::MessageState::Pending`]).
+    pub due_at: Option<Timestamp>,
+    /// Attempts so far.
+    pub attempt_count: u32,
+    /// Forget the recipient's address and the template data (it is final).
+    pub forget: bool,
+}
+
+/// A task changed by a human.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskUpdate {
+    /// Which.
+    pub id: TaskId,
+    /// When it was completed, or `None` to reopen it.
+    pub completed_at: Option<Timestamp>,
+    /// What came of it.
+    pub outcome: Option<Box<str>>,
+}

@@ -1,0 +1,162 @@
+//! What the store gives back.
+
+use serde::{Deserialize, Serialize};
+use tenure_core::effect::{EnrollmentStatus, MessageIntent, TaskIntent};
+use tenure_core::id::{AccountId, PersonId, RootId, SubjectId};
+use tenure_core::log::{PlanVersion, Position};
+use tenure_core::time::Timestamp;
+
+/// Log entries written by one commit, encoded by [`tenure_core::log::encode`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunk {
+    /// Position of the first entry.
+    pub first: Position,
+    /// How many entries.
+    pub count: u32,
+    /// `received_at` of the last entry.
+    pub received_at: Timestamp,
+    /// The latest `occurred_at` of its events (`MIN_TIMESTAMP` without events).
+    pub occurred_until: Timestamp,
+    /// The entries.
+    pub bytes: Vec<u8>,
+}
+
+/// A person as the identity resolution knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Person {
+    /// The account it belongs to.
+    pub account: Option<AccountId>,
+    /// The person it was merged into.
+    pub merged_into: Option<PersonId>,
+}
+
+/// A place the engine has reached: all entries up to `position` and all wake-ups due up to `at`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Mark {
+    /// Last entry.
+    pub position: Position,
+    /// The engine's time.
+    pub at: Timestamp,
+}
+
+/// Where the worker stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// Output is committed up to here.
+    pub applied: Mark,
+    /// Stored states stand here, never after `applied`.
+    pub checkpoint: Mark,
+}
+
+/// A stored subject state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// Who.
+    pub subject: SubjectId,
+    /// The root it is kept under.
+    pub root: RootId,
+    /// When it wakes.
+    pub wake_at: Option<Timestamp>,
+    /// A [`tenure_core::subject::SubjectState`] in `postcard`.
+    pub bytes: Vec<u8>,
+}
+
+/// A published set of definitions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanRow {
+    /// Its number.
+    pub version: PlanVersion,
+    /// When.
+    pub published_at: Timestamp,
+    /// By whom, as the audit names them.
+    pub author: Box<str>,
+    /// The sources: JSON of the shell.
+    pub sources: Vec<u8>,
+}
+
+/// Where a message stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageState {
+    /// Waits for its due time.
+    Pending,
+    /// An attempt has begun; after a crash it becomes unknown.
+    Sending,
+    /// The provider took it.
+    Sent,
+    /// A receipt says it arrived.
+    Delivered,
+    /// It came back.
+    Bounced,
+    /// It cannot be known whether it went out.
+    Unknown,
+    /// Not sent, for good: attempts are used up or the answer was final.
+    Dead,
+    /// Not sent: consent, suppression or the operator said no at the last moment.
+    Cancelled,
+}
+
+/// A message with its history in short.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    /// What the engine decided. Address and data are empty once forgotten.
+    pub intent: MessageIntent,
+    /// Where it stands.
+    pub state: MessageState,
+    /// Since when.
+    pub state_at: Timestamp,
+    /// When it is due.
+    pub due_at: Timestamp,
+    /// Attempts so far.
+    pub attempt_count: u32,
+    /// Why, or the provider's answer.
+    pub reason: Option<Box<str>>,
+}
+
+/// A task with what became of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Task {
+    /// What the engine decided.
+    pub intent: TaskIntent,
+    /// When it was completed.
+    pub completed_at: Option<Timestamp>,
+    /// What came of it.
+    pub outcome: Option<Box<str>>,
+}
+
+/// A member of a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Member {
+    /// Who.
+    pub subject: SubjectId,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// How many enrollments stand where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnrollmentCount {
+    /// Program name.
+    pub program: Box<str>,
+    /// Version.
+    pub version: u32,
+    /// Status.
+    pub status: EnrollmentStatus,
+    /// Step, while active.
+    pub step: Option<Box<str>>,
+    /// How many.
+    pub count: u64,
+}
+
+/// A log entry that could not be processed, set aside so that the rest goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Its number; given by the store (0 when inserting).
+    pub id: u64,
+    /// The entry.
+    pub position: Position,
+    /// When it was set aside.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: Box<str>,
+}
