@@ -21,8 +21,8 @@ pub type Position = u64;
 /// Number of a published set of definitions; the first is 1.
 pub type PlanVersion = u32;
 
-/// Into how many slices of the subject space a backfill is switched over.
-pub const BACKFILL_SLICES: u16 = 256;
+/// The most slices a sweep over all roots is cut into.
+pub const MAX_SWEEP_SLICES: u16 = 256;
 
 /// One entry of the log. It borrows from the chunk it was decoded from.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,8 +48,9 @@ pub enum Body<'a> {
     Move(Move),
     /// A set of definitions became the plan from here on.
     Published(Published),
-    /// The background backfill of a plan is ready for one slice of the subjects.
-    Backfilled(Backfilled),
+    /// Every root of one slice is visited for a purpose; a sweep is one entry per slice, so that
+    /// each is short and the log alone decides when a root is visited.
+    Sweep(Sweep),
     /// Somebody asked the engine for something.
     Command(Command),
 }
@@ -168,18 +169,38 @@ pub struct Published {
     pub programs: Vec<(Box<str>, OnPublish)>,
 }
 
-/// A slice of the subjects is ready to take its backfilled series.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Backfilled {
-    /// Of which plan.
-    pub plan: PlanVersion,
-    /// Slice number, below [`BACKFILL_SLICES`]; see [`slice_of`].
+/// A visit of all roots of one slice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sweep {
+    /// What for.
+    pub purpose: SweepPurpose,
+    /// Slice number, below `of`; see [`slice_of`].
     pub slice: u16,
+    /// Into how many slices the roots are cut, 1 to [`MAX_SWEEP_SLICES`].
+    pub of: u16,
 }
 
-/// The slice a subject's root belongs to: the top bits of the root's id.
-pub fn slice_of(root: RootId) -> u16 {
-    (root.0.bits() >> 120) as u16 % BACKFILL_SLICES
+/// What a sweep is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SweepPurpose {
+    /// The backfill of this plan is ready: take the history and switch over.
+    Backfilled(PlanVersion),
+    /// Enter the members of the broadcast's segment, once.
+    Broadcast(Box<str>),
+    /// A paused program goes on.
+    Resume(Box<str>),
+}
+
+/// The slice a root belongs to: contiguous ranges of the root id's bits.
+pub fn slice_of(root: RootId, of: u16) -> u16 {
+    let top = (root.0.bits() >> 112) as u32;
+    (top * u32::from(of) >> 16) as u16
+}
+
+/// The smallest id bits that belong to a slice.
+pub fn slice_start(slice: u16, of: u16) -> u128 {
+    let of = u128::from(of.max(1));
+    (((u128::from(slice) << 16).div_ceil(of)) & 0xffff) << 112
 }
 
 /// Somebody asked the engine for something.
@@ -213,11 +234,6 @@ pub enum Command {
         program: Box<str>,
         /// True pauses, false resumes.
         paused: bool,
-    },
-    /// Enter all members of the broadcast's segment, once.
-    Broadcast {
-        /// Program name.
-        program: Box<str>,
     },
     /// A person's choice about a topic (or, with `None`, about all marketing topics).
     Consent {
@@ -253,7 +269,7 @@ impl Body<'_> {
             Self::Profile(profile) => of(profile.account, profile.subject),
             Self::Merge(merge) => of(merge.from_account, SubjectId::Person(merge.from)),
             Self::Move(moved) => of(moved.from, SubjectId::Person(moved.person)),
-            Self::Published(_) | Self::Backfilled(_) => None,
+            Self::Published(_) | Self::Sweep(_) => None,
             Self::Command(command) => match command {
                 Command::Enroll {
                     subject, account, ..
@@ -267,7 +283,7 @@ impl Body<'_> {
                 | Command::Suppress {
                     person, account, ..
                 } => of(*account, SubjectId::Person(*person)),
-                Command::Pause { .. } | Command::Broadcast { .. } => None,
+                Command::Pause { .. } => None,
             },
         }
     }
@@ -283,7 +299,7 @@ const KIND_PROFILE: u8 = 2;
 const KIND_MERGE: u8 = 3;
 const KIND_MOVE: u8 = 4;
 const KIND_PUBLISHED: u8 = 5;
-const KIND_BACKFILLED: u8 = 6;
+const KIND_SWEEP: u8 = 6;
 const KIND_COMMAND: u8 = 7;
 
 const FLAG_HISTORICAL: u8 = 1;
@@ -301,7 +317,7 @@ pub fn encode(received_at: Timestamp, body: &Body<'_>, chunk: &mut Vec<u8>) {
         Body::Merge(merge) => (KIND_MERGE, postcard::to_stdvec(merge).ok()),
         Body::Move(moved) => (KIND_MOVE, postcard::to_stdvec(moved).ok()),
         Body::Published(published) => (KIND_PUBLISHED, postcard::to_stdvec(published).ok()),
-        Body::Backfilled(slice) => (KIND_BACKFILLED, postcard::to_stdvec(slice).ok()),
+        Body::Sweep(sweep) => (KIND_SWEEP, postcard::to_stdvec(sweep).ok()),
         Body::Command(command) => (KIND_COMMAND, postcard::to_stdvec(command).ok()),
     };
     chunk.push(kind);
@@ -399,7 +415,7 @@ fn decode_one<'a>(position: Position, rest: &mut &'a [u8]) -> Result<Entry<'a>, 
         KIND_MERGE => Body::Merge(postcard::from_bytes(bytes).map_err(bad)?),
         KIND_MOVE => Body::Move(postcard::from_bytes(bytes).map_err(bad)?),
         KIND_PUBLISHED => Body::Published(postcard::from_bytes(bytes).map_err(bad)?),
-        KIND_BACKFILLED => Body::Backfilled(postcard::from_bytes(bytes).map_err(bad)?),
+        KIND_SWEEP => Body::Sweep(postcard::from_bytes(bytes).map_err(bad)?),
         KIND_COMMAND => Body::Command(postcard::from_bytes(bytes).map_err(bad)?),
         _ => {
             return Err(DecodeError(
@@ -478,6 +494,22 @@ mod tests {
         for (index, entry) in entries.iter().enumerate() {
             assert_eq!(entry.position, 7 + index as u64);
             assert_eq!(entry.body, bodies[index]);
+        }
+    }
+
+    #[test]
+    fn slices_are_contiguous_and_cover_every_root() {
+        for of in [1_u16, 3, 16, 256] {
+            for slice in 0..of {
+                let first = RootId(SubjectId::Person(PersonId(slice_start(slice, of))));
+                assert_eq!(slice_of(first, of), slice, "start of {slice} of {of}");
+                if slice > 0 {
+                    let before = RootId(SubjectId::Person(PersonId(slice_start(slice, of) - 1)));
+                    assert_eq!(slice_of(before, of), slice - 1);
+                }
+            }
+            let last = RootId(SubjectId::Person(PersonId(u128::MAX)));
+            assert_eq!(slice_of(last, of), of - 1);
         }
     }
 

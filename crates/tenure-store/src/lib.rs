@@ -92,8 +92,9 @@ pub trait Store: Send + Sync {
         until: Timestamp,
         limit: usize,
     ) -> Result<Vec<(Timestamp, RootId)>, StoreError>;
-    /// Roots after `after` (exclusive, in id order), at most `limit`; for sweeps over everything.
-    fn roots(&self, after: Option<RootId>, limit: usize) -> Result<Vec<RootId>, StoreError>;
+    /// Roots whose id's bits are `from_bits` or more, in order of those bits (accounts and people
+    /// mixed), at most `limit`; for sweeps over everything.
+    fn roots(&self, from_bits: u128, limit: usize) -> Result<Vec<RootId>, StoreError>;
 
     // --- dispatch ------------------------------------------------------------------------
 
