@@ -41,7 +41,7 @@ fn generate(root: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
             binary.display()
         );
     }
-    let folder = root.join("target/xtask-reference");
+    let folder = crate::tree::target_folder(root).join("xtask-reference");
     if folder.exists() {
         std::fs::remove_dir_all(&folder)?;
     }
@@ -60,9 +60,8 @@ fn generate(root: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
 }
 
 fn binary_path(root: &Path) -> PathBuf {
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    std::env::var_os("TENURE_BIN").map_or_else(|| target.join("release/tenure"), PathBuf::from)
+    let built = || crate::tree::target_folder(root).join("release/tenure");
+    std::env::var_os("TENURE_BIN").map_or_else(built, PathBuf::from)
 }
 
 /// Every file below `folder` by its relative path.

@@ -78,7 +78,7 @@ fn apt_get(args: &[&str]) -> Result<()> {
 
 fn install_python_packages(root: &Path) -> Result<()> {
     let requirements = root.join("e2e/requirements.txt");
-    let venv = root.join("target/e2e-venv");
+    let venv = crate::tree::target_folder(root).join("e2e-venv");
     refresh(
         &requirements,
         &venv.join("installed-requirements.txt"),
