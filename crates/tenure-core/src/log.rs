@@ -481,8 +481,9 @@ mod tests {
                 from: None,
                 to: Some(AccountId(2)),
             }),
-            Body::Command(Command::Broadcast {
+            Body::Command(Command::Pause {
                 program: "news".into(),
+                paused: true,
             }),
         ];
         let mut chunk = Vec::new();
