@@ -42,12 +42,11 @@ class SmtpSink:
         self._attempts: Counter[str] = Counter()
         self._held: list[Mail] = []
         self._hold = False
-        self._released: asyncio.Event | None = None
+        self._released = asyncio.Event()
         self._controller = _FreePortController(self)
 
     def __enter__(self) -> "SmtpSink":
         self._controller.start()
-        self._released = self._on_loop(_new_event)
         return self
 
     def __exit__(self, *_exception: object) -> None:
@@ -78,7 +77,6 @@ class SmtpSink:
         with self._lock:
             self._held.clear()
             self._hold = True
-        self._on_loop(self._released.clear)
 
     def held(self) -> list[Mail]:
         """Mails that were received and not answered since `hold_replies`."""
@@ -89,8 +87,7 @@ class SmtpSink:
         """Answer everything that is waiting, also the hanging ones."""
         with self._lock:
             self._hold = False
-        if self._released is not None:
-            self._on_loop(self._released.set)
+        self._on_loop(self._release_waiting)
 
     async def handle_RCPT(
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
@@ -122,6 +119,11 @@ class SmtpSink:
             return "554 5.7.1 content refused"
         return "250 2.0.0 accepted"
 
+    def _release_waiting(self) -> None:
+        """Let go what waits now; what comes later waits for the next release."""
+        waiting, self._released = self._released, asyncio.Event()
+        waiting.set()
+
     def _on_loop(self, call: Callable[[], object]) -> object:
         """Run `call` on the event loop of the server's thread and return what it returns."""
 
@@ -129,12 +131,6 @@ class SmtpSink:
             return call()
 
         return asyncio.run_coroutine_threadsafe(run(), self._controller.loop).result(TIMEOUT_S)
-
-
-def _new_event() -> asyncio.Event:
-    event = asyncio.Event()
-    event.set()
-    return event
 
 
 class _FreePortController(Controller):

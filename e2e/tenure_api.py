@@ -51,11 +51,11 @@ class TenureApi:
 
     def messages_of(self, user_id: str) -> list[Row]:
         person = self.person(user_id)
-        return self.messages(person_id=person["id"]) if person else []
+        return self.messages(person=person["id"]) if person else []
 
     def decisions_about(self, user_id: str) -> list[Row]:
         person = self.person(user_id)
-        return list(self._rows("decisions", person_id=person["id"])) if person else []
+        return list(self._rows("decisions", subject=person["id"])) if person else []
 
     def _rows(self, path: str, **filters: str) -> Iterator[Row]:
         """All rows of a list, page by page: `{"data": [...], "next_cursor": "..." or null}`."""

@@ -21,17 +21,13 @@ COMMAND_TIMEOUT_S = 60.0
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 30.0
 
-SEND_CONCURRENCY = 8
-"""Messages that the server may have in flight at once."""
-
-SMTP_TIMEOUT_S = 2
-"""How long the server waits for an answer of the mail server."""
+CONNECTIONS_MAX = 8
+"""SMTP connections, and so messages in flight, that the server may have at once."""
 
 SETTINGS = {
-    "TENURE_SEND_CONCURRENCY": str(SEND_CONCURRENCY),
-    "TENURE_SMTP_TIMEOUT": f"{SMTP_TIMEOUT_S}s",
-    "TENURE_SEND_RETRY_DELAY": "100ms",
-    "TENURE_LOG": "info",
+    "TENURE_SMTP_CONNECTIONS_MAX": str(CONNECTIONS_MAX),
+    "TENURE_SMTP_FINAL_DOT_TIMEOUT_MS": "2000",
+    "TENURE_SEND_RETRY_DELAY_MS": "100",
 }
 """Short delays, so that a retry or a time-out is seen within a test."""
 

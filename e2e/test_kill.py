@@ -12,7 +12,7 @@ import requests
 from deadline import poll_until
 from smtp_sink import Mail, SmtpSink
 from tenure_api import Row, TenureApi, sign_up_events
-from tenure_server import SEND_CONCURRENCY, TenureServer
+from tenure_server import CONNECTIONS_MAX, TenureServer
 
 SEED = int(os.environ.get("TENURE_E2E_SEED", "7"))
 BATCH_COUNT = 120
@@ -97,7 +97,7 @@ def test_killing_the_server_loses_no_event_and_repeats_no_mail(server: TenureSer
 
     assert_no_mail_twice(sink)
     assert_each_has_one_message(server, user_ids)
-    assert len(unknown) <= kill_count * SEND_CONCURRENCY
+    assert len(unknown) <= kill_count * CONNECTIONS_MAX
     doubted = {server.api.person(user_of(mail))["id"] for mail in in_doubt}
     assert doubted <= {row["person_id"] for row in unknown}, "a mail that was never answered passes for sent"
 
@@ -140,7 +140,7 @@ def wait_until_everybody_is_settled(server: TenureServer, sink: SmtpSink, user_i
     def unsettled() -> list[str]:
         delivered = {mail.recipient for mail in sink.mails()}
         missing = [user_id for user_id in user_ids if address_of(user_id) not in delivered]
-        if len(missing) > SEND_CONCURRENCY * (KILLS_UNDER_LOAD + 1):
+        if len(missing) > CONNECTIONS_MAX * (KILLS_UNDER_LOAD + 1):
             return missing
         doubted = {row["person_id"] for row in server.api.messages(state="unknown")}
         return [user_id for user_id in missing if (server.api.person(user_id) or {}).get("id") not in doubted]

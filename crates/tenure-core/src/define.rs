@@ -3,7 +3,7 @@
 //! `lang` reads them from files; `plan` compiles a whole set. Names refer to each other here;
 //! the plan resolves them.
 
-use crate::diagnostic::Span;
+use crate::diagnostic::{Diagnostic, Span};
 use crate::expr::Expr;
 
 /// A source file as given by the user.
@@ -41,6 +41,20 @@ pub struct Definitions {
     pub tests: Vec<TestDef>,
     /// Names of the e-mail templates that exist (checked by the shell).
     pub templates: Vec<String>,
+}
+
+impl Definitions {
+    /// An error at a place of these definitions.
+    pub fn error_at(
+        &self,
+        place: &Place,
+        code: &'static str,
+        message: impl Into<String>,
+    ) -> Diagnostic {
+        let file = self.files.get(place.file);
+        let (path, text) = file.map_or(("", ""), |file| (file.path.as_str(), file.text.as_str()));
+        Diagnostic::error(code, path, text, place.span, message)
+    }
 }
 
 /// Whether a definition is about people or about accounts.

@@ -87,12 +87,21 @@ pub struct EnrollmentState {
     pub step_at: Timestamp,
     /// When time alone moves it on.
     pub wake_at: Option<Timestamp>,
+    /// Whether that step has begun to wait; else it is yet to act.
+    pub waiting: bool,
     /// Where it stands.
     pub status: EnrollmentStatus,
+    /// Whether it is (or was) in a hold-out, also once it has ended.
+    pub held_out: bool,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
     /// The triggering event's properties or the caller's data: a JSON object, `{}` if none.
     pub data: Box<str>,
+    /// Names of the steps that have acted; none of that name acts again, also after a migration.
+    /// Forgotten once it has ended.
+    pub acted: Vec<Box<str>>,
+    /// Recipients already decided about in the present step.
+    pub served: Vec<PersonId>,
 }
 
 /// What the contact policy must know about a subject.

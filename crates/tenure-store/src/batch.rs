@@ -8,7 +8,9 @@ use tenure_core::time::Timestamp;
 
 use crate::row;
 
-/// Everything one commit writes. Empty parts cost nothing.
+/// Everything one commit writes. Empty parts cost nothing. Parts are applied in the order of the
+/// fields, so a message may be decided and dispatched in one batch. Updates of what is not there
+/// do nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
     /// Settings to set.
@@ -16,7 +18,8 @@ pub struct Batch {
 
     /// Log entries to append; `first` must be the log's end plus one.
     pub chunk: Option<row::Chunk>,
-    /// Event ids of the chunk, to recognise repeats, with the instant they were received.
+    /// Event ids of the chunk, to recognise repeats; they count as received when the chunk was
+    /// (without a chunk they are refused).
     pub seen: Vec<EventId>,
     /// Identity keys bound to a person from now on.
     pub identities: Vec<(u128, PersonId)>,
@@ -48,7 +51,7 @@ pub struct Batch {
     /// Tasks completed or reopened.
     pub task_updates: Vec<TaskUpdate>,
 
-    /// A set of definitions to keep.
+    /// A set of definitions to keep; left as it is if that version is there.
     pub plan: Option<row::PlanRow>,
     /// Dead letters to take out, by id.
     pub dead_letters_removed: Vec<u64>,
@@ -59,13 +62,14 @@ pub struct Batch {
 pub struct Checkpoint {
     /// The place all stored states (these and the unchanged ones) stand at.
     pub mark: row::Mark,
-    /// Changed states.
+    /// Changed states; a subject that was kept under another root is there no more.
     pub states: Vec<row::State>,
-    /// Subjects that are no more (merged into another).
+    /// Subjects that are no more (merged into another); their timelines stay.
     pub removed: Vec<SubjectId>,
     /// Log positions about subjects, ascending, to append to their timelines.
     pub timelines: Vec<(SubjectId, Vec<Position>)>,
-    /// Timelines that continue under another subject (a merge).
+    /// Timelines that continue under another subject (a merge), in order, as `(from, into)`:
+    /// `into` gets the positions of both, `from` has none any more. Done after the appends.
     pub timelines_joined: Vec<(SubjectId, SubjectId)>,
 }
 
@@ -97,4 +101,39 @@ pub struct TaskUpdate {
     pub completed_at: Option<Timestamp>,
     /// What came of it.
     pub outcome: Option<Box<str>>,
+}
+
+impl Batch {
+    /// Adds another batch's writes after this one's, so that both go into one commit. The chunk
+    /// stays this batch's; a later mark, plan or checkpoint wins over an earlier one.
+    pub fn absorb(&mut self, mut later: Self) {
+        self.settings.append(&mut later.settings);
+        self.seen.append(&mut later.seen);
+        self.identities.append(&mut later.identities);
+        self.persons.append(&mut later.persons);
+        self.applied = later.applied.or(self.applied);
+        self.messages.append(&mut later.messages);
+        self.tasks.append(&mut later.tasks);
+        self.decisions.append(&mut later.decisions);
+        self.memberships.append(&mut later.memberships);
+        self.enrollments.append(&mut later.enrollments);
+        self.dead_letters.append(&mut later.dead_letters);
+        self.dispatched.append(&mut later.dispatched);
+        self.suppressions.append(&mut later.suppressions);
+        self.task_updates.append(&mut later.task_updates);
+        self.plan = later.plan.or(self.plan.take());
+        self.dead_letters_removed
+            .append(&mut later.dead_letters_removed);
+        match (&mut self.checkpoint, later.checkpoint) {
+            (Some(mine), Some(mut theirs)) => {
+                mine.mark = theirs.mark;
+                mine.states.append(&mut theirs.states);
+                mine.removed.append(&mut theirs.removed);
+                mine.timelines.append(&mut theirs.timelines);
+                mine.timelines_joined.append(&mut theirs.timelines_joined);
+            }
+            (mine @ None, theirs) => *mine = theirs,
+            (Some(_), None) => {}
+        }
+    }
 }

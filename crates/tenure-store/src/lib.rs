@@ -8,6 +8,10 @@
 //! - No decision is taken here: no clock, no default, no policy. `now` is always an argument.
 
 pub mod batch;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+#[cfg(feature = "memory")]
+pub mod memory;
 pub mod query;
 pub mod row;
 
@@ -40,6 +44,9 @@ pub enum StoreError {
     /// Another process has it open.
     #[error("the store is in use by another process; stop it first, or talk to it with --url")]
     InUse,
+    /// The caller's page cursor is not one of this list's.
+    #[error("`{0}` is not a page cursor of this list; take `cursor` from the page before")]
+    BadCursor(String),
     /// Anything else; trying again may help.
     #[error("store error: {0}")]
     Other(String),

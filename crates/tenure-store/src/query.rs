@@ -1,10 +1,16 @@
 //! Filters and pages of lists.
 
-use tenure_core::define::Audience;
-use tenure_core::effect::EnrollmentStatus;
-use tenure_core::id::{PersonId, SubjectId};
+use std::fmt::Display;
+use std::str::FromStr;
 
-use crate::row::MessageState;
+use tenure_core::decision::Decision;
+use tenure_core::define::Audience;
+use tenure_core::effect::{EnrollmentChange, EnrollmentStatus};
+use tenure_core::id::{PersonId, SubjectId};
+use tenure_core::time::Timestamp;
+
+use crate::StoreError;
+use crate::row::{Message, MessageState, Task};
 
 /// The most rows one page may have.
 pub const MAX_PAGE_ROWS: usize = 1_000;
@@ -26,6 +32,41 @@ impl Default for Page {
             limit: 50,
         }
     }
+}
+
+/// The cursor of a row in a list that is ordered newest first.
+pub fn instant_cursor(at: Timestamp, id: impl Display) -> String {
+    format!("{}:{id}", at.0)
+}
+
+impl Page {
+    /// The most rows to give: the limit, capped.
+    pub fn row_count(&self) -> usize {
+        self.limit.min(MAX_PAGE_ROWS)
+    }
+
+    /// Where to go on in a list in id order.
+    pub fn after_id<I: FromStr>(&self) -> Result<Option<I>, StoreError> {
+        let Some(text) = &self.after else {
+            return Ok(None);
+        };
+        text.parse().map(Some).map_err(|_| bad_cursor(text))
+    }
+
+    /// Where to go on in a list that is ordered newest first.
+    pub fn after_instant<I: FromStr>(&self) -> Result<Option<(Timestamp, I)>, StoreError> {
+        let Some(text) = &self.after else {
+            return Ok(None);
+        };
+        let parts = text.split_once(':').ok_or_else(|| bad_cursor(text))?;
+        let at = parts.0.parse().map_err(|_| bad_cursor(text))?;
+        let id = parts.1.parse().map_err(|_| bad_cursor(text))?;
+        Ok(Some((Timestamp(at), id)))
+    }
+}
+
+fn bad_cursor(text: &str) -> StoreError {
+    StoreError::BadCursor(text.chars().take(80).collect())
 }
 
 /// Which messages.
@@ -76,4 +117,63 @@ pub struct TaskFilter {
     pub open: Option<bool>,
     /// Subjects of this kind.
     pub audience: Option<Audience>,
+}
+
+impl MessageFilter {
+    /// Whether a message is wanted.
+    pub fn admits(&self, message: &Message) -> bool {
+        let intent = &message.intent;
+        is(self.state.as_ref(), &message.state)
+            && is(self.program.as_deref(), &*intent.program)
+            && self
+                .person
+                .is_none_or(|person| intent.person == Some(person))
+            && is(self.subject.as_ref(), &intent.subject)
+    }
+}
+
+impl DecisionFilter {
+    /// Whether a decision is wanted.
+    pub fn admits(&self, decision: &Decision) -> bool {
+        is(self.subject.as_ref(), &decision.subject)
+            && is(self.program.as_deref(), &*decision.program)
+            && is(self.outcome.as_deref(), decision.outcome.as_str())
+    }
+}
+
+impl EnrollmentFilter {
+    /// Whether an enrollment is wanted.
+    pub fn admits(&self, enrollment: &EnrollmentChange) -> bool {
+        is(self.subject.as_ref(), &enrollment.subject)
+            && is(self.program.as_deref(), &*enrollment.program)
+            && is(self.status.as_ref(), &enrollment.status)
+            && (self.step.is_none() || self.step.as_deref() == enrollment.step.as_deref())
+    }
+}
+
+impl TaskFilter {
+    /// Whether a task is wanted.
+    pub fn admits(&self, task: &Task) -> bool {
+        let intent = &task.intent;
+        (self.owner.is_none() || self.owner.as_deref() == intent.owner.as_deref())
+            && is(self.subject.as_ref(), &intent.subject)
+            && self
+                .open
+                .is_none_or(|open| open == task.completed_at.is_none())
+            && self
+                .audience
+                .is_none_or(|audience| audience == audience_of(intent.subject))
+    }
+}
+
+/// The kind of a subject.
+pub fn audience_of(subject: SubjectId) -> Audience {
+    match subject {
+        SubjectId::Person(_) => Audience::Person,
+        SubjectId::Account(_) => Audience::Account,
+    }
+}
+
+fn is<T: PartialEq + ?Sized>(wanted: Option<&T>, found: &T) -> bool {
+    wanted.is_none_or(|wanted| wanted == found)
 }

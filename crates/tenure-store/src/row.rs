@@ -6,8 +6,11 @@ use tenure_core::id::{AccountId, PersonId, RootId, SubjectId};
 use tenure_core::log::{PlanVersion, Position};
 use tenure_core::time::Timestamp;
 
+use crate::StoreError;
+use crate::batch::MessageUpdate;
+
 /// Log entries written by one commit, encoded by [`tenure_core::log::encode`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chunk {
     /// Position of the first entry.
     pub first: Position,
@@ -22,7 +25,7 @@ pub struct Chunk {
 }
 
 /// A person as the identity resolution knows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Person {
     /// The account it belongs to.
     pub account: Option<AccountId>,
@@ -31,7 +34,7 @@ pub struct Person {
 }
 
 /// A place the engine has reached: all entries up to `position` and all wake-ups due up to `at`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Mark {
     /// Last entry.
     pub position: Position,
@@ -40,7 +43,7 @@ pub struct Mark {
 }
 
 /// Where the worker stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Progress {
     /// Output is committed up to here.
     pub applied: Mark,
@@ -49,7 +52,7 @@ pub struct Progress {
 }
 
 /// A stored subject state.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     /// Who.
     pub subject: SubjectId,
@@ -62,7 +65,7 @@ pub struct State {
 }
 
 /// A published set of definitions.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanRow {
     /// Its number.
     pub version: PlanVersion,
@@ -97,7 +100,7 @@ pub enum MessageState {
 }
 
 /// A message with its history in short.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Message {
     /// What the engine decided. Address and data are empty once forgotten.
     pub intent: MessageIntent,
@@ -113,8 +116,35 @@ pub struct Message {
     pub reason: Option<Box<str>>,
 }
 
+impl Message {
+    /// How a message stands when the engine has just decided it: pending and due at once.
+    pub fn new(intent: MessageIntent) -> Self {
+        Self {
+            state: MessageState::Pending,
+            state_at: intent.decided_at,
+            due_at: intent.decided_at,
+            attempt_count: 0,
+            reason: None,
+            intent,
+        }
+    }
+
+    /// Applies what dispatch did.
+    pub fn update(&mut self, update: &MessageUpdate) {
+        self.state = update.state;
+        self.state_at = update.at;
+        self.reason.clone_from(&update.reason);
+        self.attempt_count = update.attempt_count;
+        self.due_at = update.due_at.unwrap_or(self.due_at);
+        if update.forget {
+            self.intent.to = "".into();
+            self.intent.data = "".into();
+        }
+    }
+}
+
 /// A task with what became of it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Task {
     /// What the engine decided.
     pub intent: TaskIntent,
@@ -149,7 +179,7 @@ pub struct EnrollmentCount {
 }
 
 /// A log entry that could not be processed, set aside so that the rest goes on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetter {
     /// Its number; given by the store (0 when inserting).
     pub id: u64,
@@ -159,4 +189,44 @@ pub struct DeadLetter {
     pub at: Timestamp,
     /// Why.
     pub reason: Box<str>,
+}
+
+impl Chunk {
+    /// Position of the last entry.
+    pub fn last(&self) -> Position {
+        self.first + u64::from(self.count) - 1
+    }
+
+    /// Whether the chunk may be appended to a log that ends at `log_end`.
+    pub fn follows(&self, log_end: Position) -> Result<(), StoreError> {
+        if self.count == 0 || self.first != log_end + 1 {
+            return Err(StoreError::Other(format!(
+                "a chunk of {} entries from position {} does not follow the log's end {log_end}; \
+                 read the log's end and number the entries anew",
+                self.count, self.first
+            )));
+        }
+        Ok(())
+    }
+}
+
+impl Progress {
+    /// What is inconsistent between where the worker stands and where the log ends.
+    pub fn findings(&self, log_end: Position) -> Vec<String> {
+        let mut findings = Vec::new();
+        let (applied, checkpoint) = (self.applied, self.checkpoint);
+        if applied.position > log_end {
+            findings.push(format!(
+                "applied position {} is after the log's end {log_end}",
+                applied.position
+            ));
+        }
+        if checkpoint.position > applied.position || checkpoint.at > applied.at {
+            findings.push(format!(
+                "checkpoint {} at {} is after what is applied, {} at {}",
+                checkpoint.position, checkpoint.at, applied.position, applied.at
+            ));
+        }
+        findings
+    }
 }

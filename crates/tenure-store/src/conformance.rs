@@ -1,0 +1,1 @@
+//! The tests every adapter passes; together they define the port.
