@@ -135,18 +135,20 @@ def user_of(mail: Mail) -> str:
 
 
 def wait_until_everybody_is_settled(server: TenureServer, sink: SmtpSink, user_ids: list[str]) -> list[Row]:
-    """Wait until each person's mail arrived or its message is listed as unknown; returns the unknown ones."""
+    """Wait until nothing is on its way and each person's mail arrived or is in doubt; returns the messages in doubt."""
 
     def unsettled() -> list[str]:
         delivered = {mail.recipient for mail in sink.mails()}
         missing = [user_id for user_id in user_ids if address_of(user_id) not in delivered]
         if len(missing) > CONNECTIONS_MAX * (KILLS_UNDER_LOAD + 1):
             return missing
+        under_way = server.api.messages(state="pending") + server.api.messages(state="sending")
         doubted = {row["person_id"] for row in server.api.messages(state="unknown")}
-        return [user_id for user_id in missing if (server.api.person(user_id) or {}).get("id") not in doubted]
+        silent = [user_id for user_id in missing if (server.api.person(user_id) or {}).get("id") not in doubted]
+        return silent + [row["id"] for row in under_way]
 
     poll_until("every message to be settled", unsettled, lambda missing: not missing, timeout_s=DRAIN_TIMEOUT_S)
-    return server.list_json("messages", "list", "--state", "unknown")
+    return server.api.messages(state="unknown")
 
 
 def assert_no_mail_twice(sink: SmtpSink) -> None:
