@@ -112,7 +112,7 @@ def kill_after_batches(server: TenureServer, load: Load, batch_count: int, delay
         lambda count: count >= batch_count,
         timeout_s=DRAIN_TIMEOUT_S,
     )
-    threading.Event().wait(delay_s)
+    threading.Event().wait(delay_s)  # Not for anything to happen: it moves the kill to a random point of a batch.
     server.kill()
     server.start()
 
