@@ -30,6 +30,7 @@ class SmtpSink:
     Faults are chosen by the recipient's address:
 
     ``tempfail-N-*``   the first N attempts are answered 451 at RCPT, later ones are accepted
+    ``stall-N-*``      the first N attempts get no answer at RCPT, later ones are accepted
     ``reject-*``       every attempt is answered 550 at RCPT
     ``refuse-*``       every attempt is answered 554 after the final dot
     ``drop-*``         the connection is closed after the final dot, without an answer
@@ -42,21 +43,31 @@ class SmtpSink:
         self._attempts: Counter[str] = Counter()
         self._held: list[Mail] = []
         self._hold = False
-        self._released: asyncio.Event | None = None
-        self._controller = _FreePortController(self)
+        self._released = asyncio.Event()
+        self._controller: _FreePortController | None = None
+        self._port = 0
 
     def __enter__(self) -> "SmtpSink":
-        self._controller.start()
-        self._released = self._on_loop(_new_event)
+        self.start()
         return self
 
     def __exit__(self, *_exception: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Listen, on the same port as before if there was one."""
+        self._controller = _FreePortController(self, self._port)
+        self._controller.start()
+        self._port = self._controller.port
+
+    def stop(self) -> None:
+        """Close all connections and refuse new ones."""
         self.release()
         self._controller.stop()
 
     @property
     def url(self) -> str:
-        return f"smtp://127.0.0.1:{self._controller.bound_port}"
+        return f"smtp://127.0.0.1:{self._port}"
 
     def mails(self) -> list[Mail]:
         with self._lock:
@@ -78,7 +89,6 @@ class SmtpSink:
         with self._lock:
             self._held.clear()
             self._hold = True
-        self._on_loop(self._released.clear)
 
     def held(self) -> list[Mail]:
         """Mails that were received and not answered since `hold_replies`."""
@@ -89,8 +99,7 @@ class SmtpSink:
         """Answer everything that is waiting, also the hanging ones."""
         with self._lock:
             self._hold = False
-        if self._released is not None:
-            self._on_loop(self._released.set)
+        self._on_loop(self._release_waiting)
 
     async def handle_RCPT(
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
@@ -100,6 +109,8 @@ class SmtpSink:
             attempt = self._attempts[address]
         if address.startswith("reject-"):
             return "550 5.1.1 no such mailbox"
+        if address.startswith("stall-") and attempt <= int(address.split("-")[1]):
+            await self._released.wait()
         if address.startswith("tempfail-") and attempt <= int(address.split("-")[1]):
             return "451 4.3.0 try again later"
         envelope.rcpt_tos.append(address)
@@ -122,6 +133,11 @@ class SmtpSink:
             return "554 5.7.1 content refused"
         return "250 2.0.0 accepted"
 
+    def _release_waiting(self) -> None:
+        """Let go what waits now; what comes later waits for the next release."""
+        waiting, self._released = self._released, asyncio.Event()
+        waiting.set()
+
     def _on_loop(self, call: Callable[[], object]) -> object:
         """Run `call` on the event loop of the server's thread and return what it returns."""
 
@@ -131,20 +147,13 @@ class SmtpSink:
         return asyncio.run_coroutine_threadsafe(run(), self._controller.loop).result(TIMEOUT_S)
 
 
-def _new_event() -> asyncio.Event:
-    event = asyncio.Event()
-    event.set()
-    return event
-
-
 class _FreePortController(Controller):
-    """Listens on port 0 and remembers the port that the system chose."""
+    """Takes port 0 for any free one and then knows which it is."""
 
-    def __init__(self, handler: SmtpSink) -> None:
-        super().__init__(handler, hostname="127.0.0.1", port=0, ready_timeout=TIMEOUT_S)
-        self.bound_port = 0
+    def __init__(self, handler: SmtpSink, port: int) -> None:
+        super().__init__(handler, hostname="127.0.0.1", port=port, ready_timeout=TIMEOUT_S)
 
     def _trigger_server(self) -> None:
         # The base class connects to `self.port` to prove that the server answers.
-        self.bound_port = self.port = self.server.sockets[0].getsockname()[1]
+        self.port = self.server.sockets[0].getsockname()[1]
         super()._trigger_server()

@@ -3,7 +3,11 @@
 from deadline import poll_until
 from smtp_sink import SmtpSink
 from tenure_api import sign_up_events
-from tenure_server import SEND_CONCURRENCY, TenureServer
+from tenure_server import CONNECTIONS_MAX, TenureServer
+
+
+REFUSED = ("dead", "bounced")
+"""A final refusal: of the message itself, or of an address that does not exist."""
 
 
 def sign_up(server: TenureServer, user_id: str) -> str:
@@ -13,11 +17,12 @@ def sign_up(server: TenureServer, user_id: str) -> str:
     return address
 
 
-def wait_for_state(server: TenureServer, user_id: str, state: str) -> None:
+def wait_for_state(server: TenureServer, user_id: str, *states: str) -> None:
+    """Wait until the one message to this person is in one of these states."""
     poll_until(
-        f"the message to {user_id} to be {state}",
+        f"the message to {user_id} to be {' or '.join(states)}",
         lambda: [row["state"] for row in server.api.messages_of(user_id)],
-        lambda states: states == [state],
+        lambda found: len(found) == 1 and found[0] in states,
     )
 
 
@@ -31,6 +36,32 @@ def test_a_temporary_failure_is_tried_again_until_it_is_accepted(
     assert len(sink.mails_to(address)) == 1
 
 
+def test_a_mail_server_that_is_away_is_tried_again_until_it_is_back(
+    server: TenureServer, sink: SmtpSink
+) -> None:
+    sink.stop()
+    address = sign_up(server, "patient")
+    poll_until(
+        "an attempt to have failed",
+        lambda: [row["attempt_count"] for row in server.api.messages_of("patient")],
+        lambda counts: counts != [] and counts[0] >= 1,
+    )
+    sink.start()
+    sink.wait_for_mail_to(address)
+    wait_for_state(server, "patient", "sent")
+    assert len(sink.mails_to(address)) == 1
+
+
+def test_silence_before_the_mail_was_transmitted_is_tried_again(
+    server: TenureServer, sink: SmtpSink
+) -> None:
+    address = sign_up(server, "stall-1-a")
+    sink.wait_for_mail_to(address)
+    wait_for_state(server, "stall-1-a", "sent")
+    assert sink.attempts_for(address) == 2
+    assert len(sink.mails_to(address)) == 1
+
+
 def test_a_rejected_recipient_is_not_tried_again_and_holds_up_nobody(
     server: TenureServer, sink: SmtpSink
 ) -> None:
@@ -38,7 +69,7 @@ def test_a_rejected_recipient_is_not_tried_again_and_holds_up_nobody(
     others = [sign_up(server, f"fine-{number}") for number in range(20)]
     for address in others:
         sink.wait_for_mail_to(address)
-    wait_for_state(server, "reject-a", "failed")
+    wait_for_state(server, "reject-a", *REFUSED)
     assert sink.attempts_for(rejected) == 1
     assert [len(sink.mails_to(address)) for address in others] == [1] * len(others)
 
@@ -47,7 +78,7 @@ def test_content_refused_after_the_final_dot_is_a_failure_and_not_an_unknown(
     server: TenureServer, sink: SmtpSink
 ) -> None:
     address = sign_up(server, "refuse-a")
-    wait_for_state(server, "refuse-a", "failed")
+    wait_for_state(server, "refuse-a", *REFUSED)
     assert sink.attempts_for(address) == 1
     assert server.api.messages(state="unknown") == []
 
@@ -80,15 +111,15 @@ def test_a_final_dot_that_is_never_answered_leaves_an_unknown(
 def test_hanging_deliveries_below_the_limit_hold_up_nobody(
     server: TenureServer, sink: SmtpSink
 ) -> None:
-    for number in range(SEND_CONCURRENCY - 1):
+    for number in range(CONNECTIONS_MAX - 1):
         sign_up(server, f"hang-{number}")
     poll_until(
         "all but one connection to hang",
         lambda: len([mail for mail in sink.mails() if mail.recipient.startswith("hang-")]),
-        lambda count: count == SEND_CONCURRENCY - 1,
+        lambda count: count == CONNECTIONS_MAX - 1,
     )
     sink.wait_for_mail_to(sign_up(server, "quick"))
-    for number in range(SEND_CONCURRENCY - 1):
+    for number in range(CONNECTIONS_MAX - 1):
         wait_for_state(server, f"hang-{number}", "unknown")
         assert len(sink.mails_to(f"hang-{number}@example.com")) == 1
 
@@ -97,10 +128,10 @@ def test_a_failed_delivery_says_why_without_naming_the_address(
     server: TenureServer, sink: SmtpSink
 ) -> None:
     sign_up(server, "reject-b")
-    wait_for_state(server, "reject-b", "failed")
+    wait_for_state(server, "reject-b", *REFUSED)
     [message] = server.api.messages_of("reject-b")
-    assert "550" in message["error"]
-    assert "@" not in message["error"], "an error names no address"
+    assert "550" in message["reason"]
+    assert "@" not in message["reason"], "an error names no address"
     outcomes = {row["outcome"]: row["reason"] for row in server.api.decisions_about("reject-b")}
     assert "sent" in outcomes
     assert sink.mails_to("reject-b@example.com") == []

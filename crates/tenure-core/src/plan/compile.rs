@@ -1,0 +1,138 @@
+//! From sources to a plan, with every problem at once.
+
+use std::collections::BTreeSet;
+
+use crate::define::{Definitions, SignalDef};
+use crate::diagnostic::{Diagnostic, Severity};
+
+use super::conditions::ConditionSet;
+use super::index::Index;
+use super::{Plan, PlanSources, Segment, Signal, bridge};
+
+pub(super) fn compile(sources: PlanSources) -> Result<Plan, Vec<Diagnostic>> {
+    let definitions = sources.current;
+    let mut conditions = ConditionSet::new(&definitions);
+    let mut diagnostics = Vec::new();
+    report_repeated_names(&definitions, &mut diagnostics);
+    let segments = segments(&definitions, &mut conditions);
+    let signals = signals(&definitions, &mut conditions);
+    let mut programs = Vec::new();
+    let mut program_names = Vec::new();
+    for def in &definitions.programs {
+        let version = sources.program_versions.get(&def.name).copied();
+        let version = version.unwrap_or(sources.version);
+        conditions.program = programs.len();
+        programs.push(bridge::compile_program(
+            def,
+            version,
+            true,
+            &definitions,
+            &mut conditions,
+            &mut diagnostics,
+        ));
+        program_names.push((def.name.as_str().into(), version));
+    }
+    conditions.quiet = true;
+    for (version, def) in &sources.retired {
+        // Problems of an older version were reported when it was published.
+        let mut known = Vec::new();
+        conditions.program = programs.len();
+        programs.push(bridge::compile_program(
+            def,
+            *version,
+            false,
+            &definitions,
+            &mut conditions,
+            &mut known,
+        ));
+        program_names.push((def.name.as_str().into(), *version));
+    }
+    let policy = bridge::compile_policy(&definitions, &mut diagnostics);
+    diagnostics.append(&mut conditions.diagnostics);
+    if diagnostics
+        .iter()
+        .any(|found| found.severity == Severity::Error)
+    {
+        diagnostics.sort_by(|a, b| (&a.file, a.span.start).cmp(&(&b.file, b.span.start)));
+        return Err(diagnostics);
+    }
+    let mut index = Index::build(
+        &conditions.series,
+        &conditions.conditions,
+        &segments,
+        &signals,
+    );
+    let retired = sources.retired.iter().map(|(_, def)| def);
+    definitions
+        .programs
+        .iter()
+        .chain(retired)
+        .for_each(|def| index.add_program(def));
+    Ok(Plan {
+        version: sources.version,
+        salt: sources.salt,
+        series: conditions.series,
+        conditions: conditions.conditions,
+        segments,
+        signals,
+        programs,
+        program_names,
+        policy,
+        paused: sources.paused,
+        index,
+        definitions,
+    })
+}
+
+fn segments(definitions: &Definitions, conditions: &mut ConditionSet) -> Vec<Segment> {
+    let mut out = Vec::new();
+    for def in &definitions.segments {
+        if let Some((audience, condition)) = conditions.segment(&def.name, None) {
+            out.push(Segment {
+                name: def.name.as_str().into(),
+                audience,
+                condition,
+            });
+        }
+    }
+    out
+}
+
+fn signals(definitions: &Definitions, conditions: &mut ConditionSet) -> Vec<Signal> {
+    let signal = |def: &SignalDef| Signal {
+        name: def.name.as_str().into(),
+        audience: def.audience,
+        condition: conditions.track(def.audience, &def.when, true, None),
+        cooldown_ms: def.cooldown_ms,
+        evidence: evidence(def),
+    };
+    definitions.signals.iter().map(signal).collect()
+}
+
+fn evidence(def: &SignalDef) -> Box<str> {
+    let severity = serde_json::to_value(def.severity).unwrap_or_default();
+    let told =
+        serde_json::json!({"about": def.about, "severity": severity, "condition": def.when.text});
+    told.to_string().into()
+}
+
+fn report_repeated_names(definitions: &Definitions, diagnostics: &mut Vec<Diagnostic>) {
+    let segments = definitions.segments.iter();
+    let signals = definitions.signals.iter();
+    let programs = definitions.programs.iter();
+    let named = segments
+        .map(|def| ("segment", &def.name, &def.place))
+        .chain(signals.map(|def| ("signal", &def.name, &def.place)))
+        .chain(programs.map(|def| ("program", &def.name, &def.place)));
+    let mut known = BTreeSet::new();
+    for (kind, name, place) in named {
+        if known.insert((kind, name)) {
+            continue;
+        }
+        let file = definitions.files.get(place.file);
+        let (path, text) = file.map_or(("", ""), |file| (file.path.as_str(), file.text.as_str()));
+        let message = format!("the {kind} `{name}` is defined twice");
+        let found = Diagnostic::error("repeated-name", path, text, place.span, message);
+        diagnostics.push(found.help("give each its own name"));
+    }
+}

@@ -1,0 +1,275 @@
+//! Indexes from what happens to what it touches.
+
+use std::collections::BTreeMap;
+
+use crate::define::{Audience, Awaited, Entry, ProgramDef, StepDef, StepKind, WaitDef};
+
+use super::conditions::{ConditionIndex, TrackedCondition};
+use super::series::SeriesSpec;
+use super::{Segment, Signal};
+
+/// Events whose properties the contact policy reads.
+const POLICY_EVENTS: [&str; 4] = [
+    "message_bounced",
+    "message_complained",
+    "message_unsubscribed",
+    "message_delivered",
+];
+
+/// What an event of one name touches.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct EventIndex {
+    /// Series of the person.
+    pub person: Vec<u32>,
+    /// Series of the account.
+    pub account: Vec<u32>,
+    /// Whether anything reads its properties.
+    pub properties: bool,
+}
+
+impl EventIndex {
+    /// Series of subjects of an audience.
+    pub fn of(&self, audience: Audience) -> &[u32] {
+        match audience {
+            Audience::Person => &self.person,
+            Audience::Account => &self.account,
+        }
+    }
+}
+
+/// Conditions that read something.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Users {
+    /// Conditions of the same subject.
+    pub own: Vec<ConditionIndex>,
+    /// Conditions of the people of the account.
+    pub people: Vec<ConditionIndex>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Index {
+    events: BTreeMap<Box<str>, EventIndex>,
+    any_event: EventIndex,
+    pub(crate) series_users: Vec<Users>,
+    pub(crate) person_traits: BTreeMap<Box<str>, Users>,
+    pub(crate) account_traits: BTreeMap<Box<str>, Users>,
+    pub(crate) condition_users: Vec<Users>,
+    pub(crate) people_count: Users,
+    /// Person conditions that look at the account at all.
+    pub(crate) look_at_account: Vec<ConditionIndex>,
+    pub(crate) person_conditions: Vec<ConditionIndex>,
+    pub(crate) account_conditions: Vec<ConditionIndex>,
+    pub(crate) condition_segments: Vec<Vec<u32>>,
+    pub(crate) condition_signals: Vec<Vec<u32>>,
+    pub(crate) segments: BTreeMap<Box<str>, u32>,
+    pub(crate) person_series: Vec<u32>,
+    pub(crate) account_series: Vec<u32>,
+    /// Conditions that others ask how long they have held.
+    pub(crate) held: Vec<ConditionIndex>,
+    /// Conditions kept only for subjects inside a program.
+    pub(crate) watched: Vec<ConditionIndex>,
+}
+
+impl Index {
+    pub(super) fn build(
+        series: &[SeriesSpec],
+        conditions: &[TrackedCondition],
+        segments: &[Segment],
+        signals: &[Signal],
+    ) -> Self {
+        let mut index = Self {
+            series_users: vec![Users::default(); series.len()],
+            condition_users: vec![Users::default(); conditions.len()],
+            condition_segments: vec![Vec::new(); conditions.len()],
+            condition_signals: vec![Vec::new(); conditions.len()],
+            ..Self::default()
+        };
+        index.add_series(series);
+        for (at, condition) in conditions.iter().enumerate() {
+            index.add_condition(ConditionIndex(at as u32), condition);
+        }
+        for (at, segment) in segments.iter().enumerate() {
+            index.segments.insert(segment.name.clone(), at as u32);
+            index.condition_segments[segment.condition.0 as usize].push(at as u32);
+        }
+        for (at, signal) in signals.iter().enumerate() {
+            index.condition_signals[signal.condition.0 as usize].push(at as u32);
+        }
+        for name in POLICY_EVENTS {
+            index.want_properties(name);
+        }
+        index
+    }
+
+    /// What events of a name touch.
+    pub(crate) fn event(&self, name: &str) -> &EventIndex {
+        self.events.get(name).unwrap_or(&self.any_event)
+    }
+
+    /// Conditions of an audience.
+    pub(crate) fn conditions(&self, audience: Audience) -> &[ConditionIndex] {
+        match audience {
+            Audience::Person => &self.person_conditions,
+            Audience::Account => &self.account_conditions,
+        }
+    }
+
+    /// Series of an audience.
+    pub(crate) fn series(&self, audience: Audience) -> &[u32] {
+        match audience {
+            Audience::Person => &self.person_series,
+            Audience::Account => &self.account_series,
+        }
+    }
+
+    /// Who reads a trait of subjects of an audience.
+    pub(crate) fn trait_users(&self, audience: Audience, name: &str) -> Option<&Users> {
+        match audience {
+            Audience::Person => self.person_traits.get(name),
+            Audience::Account => self.account_traits.get(name),
+        }
+    }
+
+    fn add_series(&mut self, series: &[SeriesSpec]) {
+        for spec in series.iter().filter(|spec| &*spec.event != "*") {
+            self.events.entry(spec.event.clone()).or_default();
+        }
+        for (at, spec) in series.iter().enumerate() {
+            let at = at as u32;
+            match spec.audience {
+                Audience::Person => self.person_series.push(at),
+                Audience::Account => self.account_series.push(at),
+            }
+            if &*spec.event == "*" {
+                self.any_event.add(at, spec);
+                self.events
+                    .values_mut()
+                    .for_each(|event| event.add(at, spec));
+            } else if let Some(event) = self.events.get_mut(&spec.event) {
+                event.add(at, spec);
+            }
+        }
+    }
+
+    fn add_condition(&mut self, at: ConditionIndex, condition: &TrackedCondition) {
+        let reads = &condition.reads;
+        for &series in &reads.series {
+            push(&mut self.series_users[series as usize].own, at);
+        }
+        for &series in &reads.account_series {
+            push(&mut self.series_users[series as usize].people, at);
+        }
+        for &inner in &reads.conditions {
+            push(&mut self.condition_users[inner.0 as usize].own, at);
+        }
+        for &inner in &reads.account_conditions {
+            push(&mut self.condition_users[inner.0 as usize].people, at);
+        }
+        let own_traits = match condition.audience {
+            Audience::Person => &mut self.person_traits,
+            Audience::Account => &mut self.account_traits,
+        };
+        for name in &reads.traits {
+            push(&mut own_traits.entry(name.clone()).or_default().own, at);
+        }
+        for name in &reads.account_traits {
+            push(
+                &mut self.account_traits.entry(name.clone()).or_default().people,
+                at,
+            );
+        }
+        if reads.people_count {
+            push(users_of(&mut self.people_count, condition.audience), at);
+        }
+        if reads.account {
+            self.look_at_account.push(at);
+        }
+        if !condition.always {
+            self.watched.push(at);
+        }
+        match condition.audience {
+            Audience::Person => self.person_conditions.push(at),
+            Audience::Account => self.account_conditions.push(at),
+        }
+        self.add_held(&condition.expr, reads);
+    }
+
+    fn add_held(&mut self, expr: &crate::expr::Expr, reads: &super::Reads) {
+        if matches!(expr, crate::expr::Expr::Held(..)) || !super::conditions::parts(expr).is_empty()
+        {
+            for &inner in &reads.conditions {
+                push(&mut self.held, inner);
+            }
+        }
+    }
+
+    /// Programs that start or wait by event read its properties.
+    pub(super) fn add_program(&mut self, def: &ProgramDef) {
+        if let Entry::Event { event, .. } = &def.enter {
+            self.want_properties(event);
+        }
+        self.add_steps(&def.steps);
+    }
+
+    fn add_steps(&mut self, steps: &[StepDef]) {
+        for step in steps {
+            match &step.kind {
+                StepKind::Wait(WaitDef::Until {
+                    what,
+                    then,
+                    otherwise,
+                    ..
+                }) => {
+                    if let Awaited::Event { event, .. } = what {
+                        self.want_properties(event);
+                    }
+                    self.add_steps(then);
+                    self.add_steps(otherwise);
+                }
+                StepKind::Branch(arms) => {
+                    for (_, steps) in arms {
+                        self.add_steps(steps);
+                    }
+                }
+                StepKind::Split(arms) => {
+                    for arm in arms {
+                        self.add_steps(&arm.steps);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn want_properties(&mut self, event: &str) {
+        let any = &self.any_event;
+        let index = self
+            .events
+            .entry(event.into())
+            .or_insert_with(|| any.clone());
+        index.properties = true;
+    }
+}
+
+impl EventIndex {
+    fn add(&mut self, at: u32, spec: &SeriesSpec) {
+        match spec.audience {
+            Audience::Person => self.person.push(at),
+            Audience::Account => self.account.push(at),
+        }
+        self.properties |= spec.filter.is_some() || spec.kind.reads_property();
+    }
+}
+
+fn users_of(users: &mut Users, audience: Audience) -> &mut Vec<ConditionIndex> {
+    match audience {
+        Audience::Account => &mut users.own,
+        Audience::Person => &mut users.people,
+    }
+}
+
+fn push(list: &mut Vec<ConditionIndex>, at: ConditionIndex) {
+    if list.last() != Some(&at) && !list.contains(&at) {
+        list.push(at);
+    }
+}
