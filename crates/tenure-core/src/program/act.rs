@@ -44,9 +44,13 @@ pub(super) fn branch(cx: &mut Cx<'_>, place: &Place<'_>, arms: &[BranchArm]) -> 
         when.is_none_or(|when| cx.holds(place.subject, &when.expr, None) == Some(true))
     });
     let (reason, next) = match taken {
-        Some((at, BranchArm { when: Some(when), first })) => {
-            (format!("arm {}: `{}` holds", at + 1, when.text), *first)
-        }
+        Some((
+            at,
+            BranchArm {
+                when: Some(when),
+                first,
+            },
+        )) => (format!("arm {}: `{}` holds", at + 1, when.text), *first),
         Some((at, BranchArm { when: None, first })) => {
             (format!("arm {}: nothing before it held", at + 1), *first)
         }
@@ -59,14 +63,22 @@ pub(super) fn branch(cx: &mut Cx<'_>, place: &Place<'_>, arms: &[BranchArm]) -> 
 /// Takes an arm by a stable hash of program, step and subject: the same one on every passage.
 pub(super) fn split(cx: &mut Cx<'_>, place: &Place<'_>, arms: &[Arm]) -> Flow {
     let subject = place.subject.bits().to_be_bytes();
-    let parts: [&[u8]; 3] = [place.program.name.as_bytes(), place.step.name.as_bytes(), &subject];
+    let parts: [&[u8]; 3] = [
+        place.program.name.as_bytes(),
+        place.step.name.as_bytes(),
+        &subject,
+    ];
     let fraction = cx.plan.salt.fraction("split", &parts);
     let taken = arms.iter().find(|arm| fraction < arm.below).or(arms.last());
     let Some(arm) = taken else {
         place.decide(cx, Outcome::Took, "no arm");
         return Flow::Next(place.step.next);
     };
-    place.decide(cx, Outcome::Took, format!("arm `{}` by its share", arm.name));
+    place.decide(
+        cx,
+        Outcome::Took,
+        format!("arm `{}` by its share", arm.name),
+    );
     Flow::Next(arm.first)
 }
 
@@ -76,9 +88,15 @@ fn task(cx: &mut Cx<'_>, place: &Place<'_>, def: &TaskDef) {
     let owner = owner(cx, place, &def.to);
     let reason = match &owner {
         Some(_) => format!("task `{}` for the account's `{}`", def.name, def.to),
-        None => format!("task `{}` for nobody: the account has no `{}`", def.name, def.to),
+        None => format!(
+            "task `{}` for nobody: the account has no `{}`",
+            def.name, def.to
+        ),
     };
-    let id = cx.plan.salt.derive(&[&place.id.0.to_be_bytes(), place.step.name.as_bytes()]);
+    let id = cx
+        .plan
+        .salt
+        .derive(&[&place.id.0.to_be_bytes(), place.step.name.as_bytes()]);
     cx.out.tasks.push(TaskIntent {
         id,
         created_at: cx.now,
@@ -140,7 +158,9 @@ fn webhook(cx: &mut Cx<'_>, place: &Place<'_>, url: &str, body: Option<&str>) {
         subject_line: None,
         data: data.to_string().into(),
     });
-    let note = place.note(Outcome::Done, "webhook handed over").leading_to(id);
+    let note = place
+        .note(Outcome::Done, "webhook handed over")
+        .leading_to(id);
     record(cx, place.subject, note);
 }
 
@@ -166,7 +186,10 @@ fn set(cx: &mut Cx<'_>, place: &Place<'_>, changes: &[(Box<str>, Option<Value>)]
 
 fn emit(cx: &mut Cx<'_>, place: &Place<'_>, event: &str) {
     let properties = serde_json::json!({"program": place.program.name.as_ref()});
-    let id = cx.plan.salt.derive(&[&place.id.0.to_be_bytes(), place.step.name.as_bytes()]);
+    let id = cx
+        .plan
+        .salt
+        .derive(&[&place.id.0.to_be_bytes(), place.step.name.as_bytes()]);
     cx.out.events.push(EmittedEvent {
         id,
         subject: place.subject,
@@ -181,9 +204,18 @@ fn emit(cx: &mut Cx<'_>, place: &Place<'_>, event: &str) {
 fn enroll(cx: &mut Cx<'_>, place: &Place<'_>, name: &str) {
     let plan = cx.plan;
     let Some(at) = plan.program_index.current(name) else {
-        return place.decide(cx, Outcome::Skipped, format!("there is no program `{name}` any more"));
+        return place.decide(
+            cx,
+            Outcome::Skipped,
+            format!("there is no program `{name}` any more"),
+        );
     };
     place.decide(cx, Outcome::Done, format!("asked to enter `{name}`"));
     let why = format!("enrolled by `{}`", place.program.name);
-    enter(cx, place.subject, &plan.programs[at], Entrance::because(why));
+    enter(
+        cx,
+        place.subject,
+        &plan.programs[at],
+        Entrance::because(why),
+    );
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::compile::{Action, Program, StepIndex, Wait};
+use super::hooks::enrollments;
 use super::record::{Note, find, find_mut, record, report};
 use super::run::mark_due;
 use super::wait::{date_of, zone_of};
 use super::watch::{End, finish, is_open, program_of, watch};
-use super::hooks::enrollments;
 use crate::decision::Outcome;
 use crate::define::ProgramDef;
 use crate::effect::EnrollmentStatus;
@@ -27,10 +27,15 @@ pub(crate) fn adopt(cx: &mut Cx<'_>, subject: SubjectId, published: Option<&Publ
         };
         let asked = published.and_then(|published| {
             let mut asked = published.programs.iter();
-            asked.find(|(name, _)| *name == enrollment.program).map(|(_, what)| *what)
+            asked
+                .find(|(name, _)| *name == enrollment.program)
+                .map(|(_, what)| *what)
         });
         let pinned = program_of(plan, enrollment);
-        let current = plan.program_index.current(&enrollment.program).map(|at| &plan.programs[at]);
+        let current = plan
+            .program_index
+            .current(&enrollment.program)
+            .map(|at| &plan.programs[at]);
         let Some(current) = current else {
             leave(cx, subject, id, "the program was deleted");
             continue;
@@ -51,15 +56,23 @@ pub(crate) fn adopt(cx: &mut Cx<'_>, subject: SubjectId, published: Option<&Publ
 }
 
 fn leave(cx: &mut Cx<'_>, subject: SubjectId, id: EnrollmentId, reason: &str) {
-    finish(cx, subject, id, End::new(EnrollmentStatus::Exited, Outcome::Exited, reason));
+    finish(
+        cx,
+        subject,
+        id,
+        End::new(EnrollmentStatus::Exited, Outcome::Exited, reason),
+    );
 }
 
 fn migrate(cx: &mut Cx<'_>, subject: SubjectId, id: EnrollmentId, program: &Program) {
     let Some(enrollment) = find(cx, subject, id) else {
         return;
     };
-    let (step, step_at, held_out) =
-        (enrollment.step.clone(), enrollment.step_at, enrollment.held_out);
+    let (step, step_at, held_out) = (
+        enrollment.step.clone(),
+        enrollment.step_at,
+        enrollment.held_out,
+    );
     let place = step.as_deref().and_then(|name| program.step(name));
     if place.is_none() && !held_out {
         let name = step.as_deref().unwrap_or_default();
@@ -82,7 +95,14 @@ fn migrate(cx: &mut Cx<'_>, subject: SubjectId, id: EnrollmentId, program: &Prog
     }
     let reason = format!("goes on in version {}", program.version);
     let note = Note::of(program, Outcome::Migrated, reason).within(id);
-    record(cx, subject, Note { step: step.as_deref(), ..note });
+    record(
+        cx,
+        subject,
+        Note {
+            step: step.as_deref(),
+            ..note
+        },
+    );
     report(cx, subject, id);
 }
 
@@ -104,7 +124,10 @@ fn wake_at(
             let zone = zone_of(cx.plan, cx.root, subject);
             next_local_time(&zone, step_at, *minutes, weekdays)
         }
-        Wait::Date { property, offset_ms } => date_of(cx.root, subject, property, *offset_ms),
+        Wait::Date {
+            property,
+            offset_ms,
+        } => date_of(cx.root, subject, property, *offset_ms),
         Wait::Until { at_most_ms, .. } => at_most_ms.map(|ms| step_at.plus_ms(ms)),
     };
     Some(until.map(|until| until.max(cx.now)))
@@ -119,13 +142,20 @@ pub(crate) fn merge(cx: &mut Cx<'_>, from: &SubjectState, into: SubjectId) {
     state.dirty = true;
     policy::merge(&mut state.contact, &from.contact);
     state.enrollments.extend(from.enrollments.iter().cloned());
-    state.enrollments.sort_by_key(|one| (one.entered_at, one.id));
+    state
+        .enrollments
+        .sort_by_key(|one| (one.entered_at, one.id));
     for enrollment in from.enrollments.iter().filter(|one| is_open(one)) {
         report(cx, into, enrollment.id);
     }
     for id in later_twins(cx, into) {
         let reason = "two people turned out to be one, who is inside already";
-        finish(cx, into, id, End::new(EnrollmentStatus::Removed, Outcome::Removed, reason));
+        finish(
+            cx,
+            into,
+            id,
+            End::new(EnrollmentStatus::Removed, Outcome::Removed, reason),
+        );
     }
     watch(cx, into);
     mark_due(cx, into);

@@ -61,7 +61,9 @@ impl Program {
     /// The step of that name.
     pub fn step(&self, name: &str) -> Option<(StepIndex, &Step)> {
         let found = self.steps.iter().enumerate();
-        found.into_iter().find(|(_, step)| step.name.as_ref() == name)
+        found
+            .into_iter()
+            .find(|(_, step)| step.name.as_ref() == name)
     }
 
     /// Names of the events whose properties this version reads.
@@ -71,9 +73,10 @@ impl Program {
             _ => None,
         };
         let waits = self.steps.iter().filter_map(|step| match &step.action {
-            Action::Wait(Wait::Until { what: Awaiting::Event { event, .. }, .. }) => {
-                Some(event.as_ref())
-            }
+            Action::Wait(Wait::Until {
+                what: Awaiting::Event { event, .. },
+                ..
+            }) => Some(event.as_ref()),
             _ => None,
         });
         entry.into_iter().chain(waits)
@@ -343,7 +346,9 @@ impl Compiler<'_> {
     fn watch(&mut self, condition: &Condition, always: bool) -> Watch {
         let program = (!always).then(|| self.conditions.program());
         Watch {
-            index: self.conditions.track(self.def.audience, condition, always, program),
+            index: self
+                .conditions
+                .track(self.def.audience, condition, always, program),
             check: check_of(condition),
         }
     }
@@ -353,7 +358,10 @@ impl Compiler<'_> {
             return ProgramEntry::Closed;
         }
         match &self.def.enter {
-            Entry::When { condition, existing } => {
+            Entry::When {
+                condition,
+                existing,
+            } => {
                 let watch = self.watch(condition, true);
                 ProgramEntry::When {
                     index: watch.index,
@@ -371,7 +379,10 @@ impl Compiler<'_> {
             },
             Entry::Signal(signal) => ProgramEntry::Signal(self.signal(signal)),
             Entry::Schedule(cron) => self.schedule(cron),
-            Entry::Date { property, offset_ms } => ProgramEntry::Date {
+            Entry::Date {
+                property,
+                offset_ms,
+            } => ProgramEntry::Date {
                 property: property.as_str().into(),
                 offset_ms: *offset_ms,
             },
@@ -409,7 +420,12 @@ impl Compiler<'_> {
         match audience {
             None => {
                 let message = format!("there is no {kind} `{name}`");
-                self.report(&place, "unknown-name", message, "define it or correct the name");
+                self.report(
+                    &place,
+                    "unknown-name",
+                    message,
+                    "define it or correct the name",
+                );
             }
             Some(audience) if audience != self.def.audience => {
                 let message = format!("the {kind} `{name}` is not about the program's audience");
@@ -484,11 +500,19 @@ impl Compiler<'_> {
                 minutes: *minutes,
                 weekdays: weekdays.clone(),
             },
-            WaitDef::Date { property, offset_ms } => Wait::Date {
+            WaitDef::Date {
+                property,
+                offset_ms,
+            } => Wait::Date {
                 property: property.as_str().into(),
                 offset_ms: *offset_ms,
             },
-            WaitDef::Until { what, at_most_ms, then, otherwise } => Wait::Until {
+            WaitDef::Until {
+                what,
+                at_most_ms,
+                then,
+                otherwise,
+            } => Wait::Until {
                 what: self.awaiting(def, what),
                 at_most_ms: *at_most_ms,
                 then: self.lay_out(then, next),
@@ -530,8 +554,16 @@ impl Compiler<'_> {
     fn split(&mut self, def: &StepDef, arms: &[SplitArm], next: Option<StepIndex>) -> Vec<Arm> {
         let total: f64 = arms.iter().map(|arm| arm.weight).sum();
         if arms.is_empty() || arms.iter().any(|arm| arm.weight <= 0.0) || !total.is_finite() {
-            let message = format!("the weights of the split `{}` are not all positive", def.name);
-            self.report(&def.place, "invalid-split", message, "give every arm a weight above 0");
+            let message = format!(
+                "the weights of the split `{}` are not all positive",
+                def.name
+            );
+            self.report(
+                &def.place,
+                "invalid-split",
+                message,
+                "give every arm a weight above 0",
+            );
         }
         let mut below = 0.0;
         arms.iter()
@@ -555,7 +587,12 @@ impl Compiler<'_> {
         }
         if self.def.key.is_some() && !matches!(self.def.enter, Entry::Event { .. } | Entry::Api) {
             let message = "`key` needs an entry by event or by API, which carry properties".into();
-            self.report(&place, "key-without-event", message, "enter by an event, or drop `key`");
+            self.report(
+                &place,
+                "key-without-event",
+                message,
+                "enter by an event, or drop `key`",
+            );
         }
         if let Some(topic) = self.def.topic.clone() {
             self.check_topic(&place, &topic);
@@ -572,14 +609,24 @@ impl Compiler<'_> {
         let place = self.def.place.clone();
         if self.steps.len() > MAX_STEPS {
             let message = format!("{} steps are more than {MAX_STEPS}", self.steps.len());
-            self.report(&place, "too-many-steps", message, "split the program in two");
+            self.report(
+                &place,
+                "too-many-steps",
+                message,
+                "split the program in two",
+            );
         }
         let mut seen = BTreeSet::new();
         let names: Vec<_> = self.steps.iter().map(|step| step.name.clone()).collect();
         for name in names {
             if !seen.insert(name.clone()) {
                 let message = format!("two steps are called `{name}`");
-                self.report(&place, "duplicate-step", message, "give each step its own `id`");
+                self.report(
+                    &place,
+                    "duplicate-step",
+                    message,
+                    "give each step its own `id`",
+                );
             }
         }
     }
@@ -600,7 +647,12 @@ impl Compiler<'_> {
         let topics = &self.definitions.policy.topics;
         if topics.iter().all(|known| known.name != topic) {
             let message = format!("there is no topic `{topic}`");
-            self.report(place, "unknown-topic", message, "add it to the policy's topics");
+            self.report(
+                place,
+                "unknown-topic",
+                message,
+                "add it to the policy's topics",
+            );
         }
     }
 

@@ -27,9 +27,21 @@ pub(super) fn of_message(
         data.insert("account".into(), Json::Object(of_subject(state)));
     }
     let told = find(cx, place.subject, place.id).map(|enrollment| enrollment.data.as_ref());
-    let event: Json = told.and_then(|told| serde_json::from_str(told).ok()).unwrap_or_default();
-    data.insert("event".into(), if event.is_object() { event } else { Json::Object(Map::new()) });
-    data.insert("program".into(), serde_json::json!({"name": place.program.name.as_ref()}));
+    let event: Json = told
+        .and_then(|told| serde_json::from_str(told).ok())
+        .unwrap_or_default();
+    data.insert(
+        "event".into(),
+        if event.is_object() {
+            event
+        } else {
+            Json::Object(Map::new())
+        },
+    );
+    data.insert(
+        "program".into(),
+        serde_json::json!({"name": place.program.name.as_ref()}),
+    );
     if let Some(topic) = topic {
         data.insert("message".into(), serde_json::json!({"topic": topic}));
     }

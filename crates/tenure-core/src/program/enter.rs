@@ -29,12 +29,22 @@ pub(super) struct Entrance<'a> {
 impl Entrance<'_> {
     /// An entrance without key and data.
     pub(super) fn because(why: impl Into<String>) -> Self {
-        Self { why: why.into(), key: None, data: "{}", event: None }
+        Self {
+            why: why.into(),
+            key: None,
+            data: "{}",
+            event: None,
+        }
     }
 }
 
 /// Lets a subject into a program if it may, and records the answer.
-pub(super) fn enter(cx: &mut Cx<'_>, subject: SubjectId, program: &Program, entrance: Entrance<'_>) {
+pub(super) fn enter(
+    cx: &mut Cx<'_>,
+    subject: SubjectId,
+    program: &Program,
+    entrance: Entrance<'_>,
+) {
     if cx.root.subject(subject).is_none() {
         return;
     }
@@ -44,24 +54,20 @@ pub(super) fn enter(cx: &mut Cx<'_>, subject: SubjectId, program: &Program, entr
     }
     *cx.programs.entries.entry(subject).or_default() += 1;
     let held_out = hold_out(cx, subject, program);
-    let id = add(cx, subject, program, &entrance, held_out.is_some());
-    match held_out {
-        Some((outcome, reason)) => {
-            record(cx, subject, Note::of(program, outcome, reason).within(id));
-        }
-        None => record(cx, subject, Note::of(program, Outcome::Entered, entrance.why).within(id)),
-    }
+    let left_alone = held_out.is_some();
+    let id = add(cx, subject, program, &entrance, left_alone);
+    let (outcome, reason) = held_out.unwrap_or((Outcome::Entered, entrance.why));
+    record(cx, subject, Note::of(program, outcome, reason).within(id));
     report(cx, subject, id);
-    if held_out_or_has_steps(held_out.is_some(), program) {
-        mark_due(cx, subject);
-    } else {
-        let end = End::new(EnrollmentStatus::Completed, Outcome::Completed, "it has no steps");
-        finish(cx, subject, id, end);
+    if program.first.is_none() && !left_alone {
+        let end = End::new(
+            EnrollmentStatus::Completed,
+            Outcome::Completed,
+            "it has no steps",
+        );
+        return finish(cx, subject, id, end);
     }
-}
-
-fn held_out_or_has_steps(held_out: bool, program: &Program) -> bool {
-    held_out || program.first.is_some()
+    mark_due(cx, subject);
 }
 
 /// Why a subject may not enter now.
@@ -80,7 +86,12 @@ fn refusal(
     }
     not_eligible(cx, subject, program, entrance)
         .map(|reason| (Outcome::NotEligible, reason))
-        .or_else(|| Some((Outcome::NotAgain, not_again(cx, subject, program, entrance)?)))
+        .or_else(|| {
+            Some((
+                Outcome::NotAgain,
+                not_again(cx, subject, program, entrance)?,
+            ))
+        })
 }
 
 fn not_eligible(
@@ -96,8 +107,14 @@ fn not_eligible(
             None => return Some(format!("`{}` is unknown", only_if.text)),
         }
     }
-    let goal = program.goal.as_ref().map(|goal| (&goal.watch.check, "goal"));
-    let exit = program.exit.as_ref().map(|exit| (&exit.check, "exit condition"));
+    let goal = program
+        .goal
+        .as_ref()
+        .map(|goal| (&goal.watch.check, "goal"));
+    let exit = program
+        .exit
+        .as_ref()
+        .map(|exit| (&exit.check, "exit condition"));
     for (check, what) in goal.into_iter().chain(exit) {
         if cx.holds(subject, &check.expr, None) == Some(true) {
             return Some(format!("the {what} `{}` holds already", check.text));
@@ -116,10 +133,20 @@ fn not_again(
     let same = |enrollment: &&EnrollmentState| {
         enrollment.program == program.name && enrollment.key == entrance.key
     };
-    if let Some(inside) = state.enrollments.iter().filter(same).find(|one| is_open(one)) {
+    if let Some(inside) = state
+        .enrollments
+        .iter()
+        .filter(same)
+        .find(|one| is_open(one))
+    {
         return Some(format!("it is inside since {}", inside.entered_at));
     }
-    let last = state.enrollments.iter().filter(same).map(|one| one.entered_at).max();
+    let last = state
+        .enrollments
+        .iter()
+        .filter(same)
+        .map(|one| one.entered_at)
+        .max();
     if let Some(last) = last {
         match program.again {
             Reentry::Always => {}
@@ -131,9 +158,16 @@ fn not_again(
             }
         }
     }
-    let entries = cx.programs.entries.get(&subject).copied().unwrap_or_default();
+    let entries = cx
+        .programs
+        .entries
+        .get(&subject)
+        .copied()
+        .unwrap_or_default();
     if entries >= MAX_ENTRIES_PER_INSTANT {
-        return Some("it entered too many programs at this instant: do they enroll each other?".into());
+        return Some(
+            "it entered too many programs at this instant: do they enroll each other?".into(),
+        );
     }
     let open_count = state.enrollments.iter().filter(|one| is_open(one)).count();
     (open_count >= MAX_ENROLLMENTS).then(|| format!("it is inside {open_count} programs or keys"))
@@ -186,7 +220,11 @@ fn add(
         step_at: now,
         wake_at: Some(if held_out { watch_until } else { now }),
         waiting: false,
-        status: if held_out { EnrollmentStatus::HeldOut } else { EnrollmentStatus::Active },
+        status: if held_out {
+            EnrollmentStatus::HeldOut
+        } else {
+            EnrollmentStatus::Active
+        },
         held_out,
         ended_at: None,
         data: entrance.data.into(),
@@ -221,8 +259,14 @@ fn derive_id(
 /// so that `again: never` of unkeyed programs is kept longest.
 fn make_room(state: &mut SubjectState) {
     while state.enrollments.len() >= MAX_ENROLLMENTS {
-        let ended = state.enrollments.iter().enumerate().filter(|(_, one)| !is_open(one));
-        let oldest = ended.min_by_key(|(_, one)| (one.key.is_none(), one.ended_at)).map(|(at, _)| at);
+        let ended = state
+            .enrollments
+            .iter()
+            .enumerate()
+            .filter(|(_, one)| !is_open(one));
+        let oldest = ended
+            .min_by_key(|(_, one)| (one.key.is_none(), one.ended_at))
+            .map(|(at, _)| at);
         match oldest {
             Some(at) => state.enrollments.remove(at),
             None => return,

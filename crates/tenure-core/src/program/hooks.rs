@@ -62,7 +62,10 @@ pub(crate) fn on_event(
         return;
     }
     for program in programs(plan, index.by_event.get(name), subject) {
-        if let ProgramEntry::Event { filter: Some(filter), .. } = &program.entry
+        if let ProgramEntry::Event {
+            filter: Some(filter),
+            ..
+        } = &program.entry
             && cx.holds(subject, &filter.expr, Some(properties)) != Some(true)
         {
             continue;
@@ -109,7 +112,12 @@ pub(crate) fn on_flip(
             && (!initial || *existing)
         {
             let how = if initial { "holds" } else { "became true" };
-            enter(cx, subject, program, Entrance::because(format!("`{text}` {how}")));
+            enter(
+                cx,
+                subject,
+                program,
+                Entrance::because(format!("`{text}` {how}")),
+            );
         }
     }
     if index.watched.contains(&condition) {
@@ -132,7 +140,12 @@ pub(crate) fn on_segment(
             && (!initial || *existing)
         {
             let how = if initial { "is in" } else { "entered" };
-            enter(cx, subject, program, Entrance::because(format!("{how} the segment `{segment}`")));
+            enter(
+                cx,
+                subject,
+                program,
+                Entrance::because(format!("{how} the segment `{segment}`")),
+            );
         }
     }
 }
@@ -149,7 +162,10 @@ pub(crate) fn on_signal(cx: &mut Cx<'_>, subject: SubjectId, signal: &str, evide
     let by_signal = programs(plan, index.by_signal.get(signal), subject);
     let by_event = programs(plan, index.by_event.get(event.as_str()), subject);
     for program in by_signal.chain(by_event) {
-        if let ProgramEntry::Event { filter: Some(filter), .. } = &program.entry
+        if let ProgramEntry::Event {
+            filter: Some(filter),
+            ..
+        } = &program.entry
             && cx.holds(subject, &filter.expr, Some(&properties)) != Some(true)
         {
             continue;
@@ -172,7 +188,11 @@ pub(crate) fn on_traits(cx: &mut Cx<'_>, subject: SubjectId, changed: &[&str]) {
         let people: Vec<PersonId> = cx.root.people.keys().copied().collect();
         for person in people {
             // Its next wake-up may have moved.
-            cx.root.people.get_mut(&person).into_iter().for_each(|state| state.dirty = true);
+            cx.root
+                .people
+                .get_mut(&person)
+                .into_iter()
+                .for_each(|state| state.dirty = true);
             wait::on_dates(cx, SubjectId::Person(person));
         }
     }
@@ -185,7 +205,11 @@ fn note_missed_dates(cx: &mut Cx<'_>, subject: SubjectId, changed: &[&str]) {
         return;
     }
     for program in programs(plan, Some(&plan.program_index.dates), subject) {
-        let ProgramEntry::Date { property, offset_ms } = &program.entry else {
+        let ProgramEntry::Date {
+            property,
+            offset_ms,
+        } = &program.entry
+        else {
             continue;
         };
         let at = date_of(cx.root, subject, property, *offset_ms);
@@ -205,7 +229,10 @@ pub(crate) fn on_wake(cx: &mut Cx<'_>, subject: SubjectId) {
     let now = cx.now;
     end_watches(cx, subject);
     for program in programs(plan, Some(&plan.program_index.dates), subject) {
-        if let ProgramEntry::Date { property, offset_ms } = &program.entry
+        if let ProgramEntry::Date {
+            property,
+            offset_ms,
+        } = &program.entry
             && date_of(cx.root, subject, property, *offset_ms) == Some(now)
         {
             let why = format!("the moment for `{property}` has come");
@@ -220,7 +247,12 @@ pub(crate) fn on_wake(cx: &mut Cx<'_>, subject: SubjectId) {
         // A schedule asks about everybody: those it is not for are not worth a decision.
         let only_if = program.only_if.as_ref();
         if due && only_if.is_none_or(|check| cx.holds(subject, &check.expr, None) == Some(true)) {
-            enter(cx, subject, program, Entrance::because("the scheduled time has come"));
+            enter(
+                cx,
+                subject,
+                program,
+                Entrance::because("the scheduled time has come"),
+            );
         }
     }
     mark_due(cx, subject);
@@ -246,7 +278,10 @@ pub(super) fn enrollments(
 ) -> Vec<EnrollmentId> {
     let state = cx.root.subject(subject);
     let all = state.map_or(&[][..], |state| &state.enrollments);
-    all.iter().filter(|one| test(one)).map(|one| one.id).collect()
+    all.iter()
+        .filter(|one| test(one))
+        .map(|one| one.id)
+        .collect()
 }
 
 /// The earliest instant strictly after `now` at which programs must look at the subject though
@@ -261,7 +296,11 @@ pub(crate) fn next_wake(
     let state = root.subject(subject)?;
     let timers = timers(plan, state);
     let dates = programs(plan, Some(&index.dates), subject).filter_map(|program| {
-        let ProgramEntry::Date { property, offset_ms } = &program.entry else {
+        let ProgramEntry::Date {
+            property,
+            offset_ms,
+        } = &program.entry
+        else {
             return None;
         };
         date_of(root, subject, property, *offset_ms)
@@ -272,20 +311,34 @@ pub(crate) fn next_wake(
         };
         schedule.next_after(now, plan.policy.zone())
     });
-    timers.chain(dates).chain(schedules).filter(|at| *at > now).min()
+    timers
+        .chain(dates)
+        .chain(schedules)
+        .filter(|at| *at > now)
+        .min()
 }
 
 fn timers(plan: &Plan, state: &SubjectState) -> impl Iterator<Item = Timestamp> {
     let acts = |one: &&EnrollmentState| {
         is_open(one) && (one.held_out || !plan.paused.contains(one.program.as_ref()))
     };
-    state.enrollments.iter().filter(acts).filter_map(|one| one.wake_at)
+    state
+        .enrollments
+        .iter()
+        .filter(acts)
+        .filter_map(|one| one.wake_at)
 }
 
 /// Somebody asked for something.
 pub(crate) fn on_command(cx: &mut Cx<'_>, command: &Command) {
     match command {
-        Command::Enroll { program, subject, key, data, .. } => {
+        Command::Enroll {
+            program,
+            subject,
+            key,
+            data,
+            ..
+        } => {
             let entrance = Entrance {
                 why: "asked for by API or by hand".into(),
                 key: key.clone(),
@@ -294,15 +347,28 @@ pub(crate) fn on_command(cx: &mut Cx<'_>, command: &Command) {
             };
             enroll(cx, *subject, program, entrance);
         }
-        Command::Remove { program, subject, .. } => remove(cx, *subject, program),
-        Command::Consent { person, topic, subscribed, .. } => {
-            let choice = if *subscribed { Choice::Subscribed } else { Choice::Unsubscribed };
+        Command::Remove {
+            program, subject, ..
+        } => remove(cx, *subject, program),
+        Command::Consent {
+            person,
+            topic,
+            subscribed,
+            ..
+        } => {
+            let choice = if *subscribed {
+                Choice::Subscribed
+            } else {
+                Choice::Unsubscribed
+            };
             if let Some(state) = cx.root.people.get_mut(person) {
                 policy::record_choice(&mut state.contact, topic.as_deref(), choice);
                 state.dirty = true;
             }
         }
-        Command::Suppress { person, suppressed, .. } => {
+        Command::Suppress {
+            person, suppressed, ..
+        } => {
             if let Some(state) = cx.root.people.get_mut(person) {
                 policy::record_suppression(&mut state.contact, *suppressed);
                 state.dirty = true;
@@ -314,14 +380,19 @@ pub(crate) fn on_command(cx: &mut Cx<'_>, command: &Command) {
 
 fn enroll(cx: &mut Cx<'_>, subject: SubjectId, name: &str, entrance: Entrance<'_>) {
     let plan = cx.plan;
-    let current = plan.program_index.current(name).map(|at| &plan.programs[at]);
+    let current = plan
+        .program_index
+        .current(name)
+        .map(|at| &plan.programs[at]);
     if let Some(program) = current.filter(|program| is_about(program, subject)) {
         enter(cx, subject, program, entrance);
     }
 }
 
 fn remove(cx: &mut Cx<'_>, subject: SubjectId, name: &str) {
-    for id in enrollments(cx, subject, |one| is_open(one) && one.program.as_ref() == name) {
+    for id in enrollments(cx, subject, |one| {
+        is_open(one) && one.program.as_ref() == name
+    }) {
         let reason = "removed by API or by hand";
         let end = End::new(EnrollmentStatus::Removed, Outcome::Removed, reason);
         finish(cx, subject, id, end);
@@ -337,7 +408,10 @@ pub(crate) fn broadcast(cx: &mut Cx<'_>, subject: SubjectId, name: &str) {
     let program = &plan.programs[at];
     if let ProgramEntry::Broadcast(segment) = &program.entry
         && is_about(program, subject)
-        && cx.root.subject(subject).is_some_and(|state| state.in_segment(segment))
+        && cx
+            .root
+            .subject(subject)
+            .is_some_and(|state| state.in_segment(segment))
     {
         let why = format!("is in the segment `{segment}` of the broadcast");
         enter(cx, subject, program, Entrance::because(why));

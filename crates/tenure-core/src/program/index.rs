@@ -76,21 +76,32 @@ impl ProgramIndex {
     }
 
     fn add_watches(&mut self, program: &Program) {
-        self.watched.extend(program.goal.as_ref().map(|goal| goal.watch.index));
-        self.watched.extend(program.exit.as_ref().map(|exit| exit.index));
+        self.watched
+            .extend(program.goal.as_ref().map(|goal| goal.watch.index));
+        self.watched
+            .extend(program.exit.as_ref().map(|exit| exit.index));
         for step in &program.steps {
             let Action::Wait(wait) = &step.action else {
                 continue;
             };
             match wait {
                 Wait::Date { property, .. } => self.note_date(program.audience, property),
-                Wait::Until { what: Awaiting::Condition(watch), .. } => {
+                Wait::Until {
+                    what: Awaiting::Condition(watch),
+                    ..
+                } => {
                     self.watched.insert(watch.index);
                 }
-                Wait::Until { what: Awaiting::Event { event, .. }, .. } => {
+                Wait::Until {
+                    what: Awaiting::Event { event, .. },
+                    ..
+                } => {
                     self.awaited_events.insert(event.clone());
                 }
-                Wait::Until { what: Awaiting::Goal, .. }
+                Wait::Until {
+                    what: Awaiting::Goal,
+                    ..
+                }
                 | Wait::For(_)
                 | Wait::LocalTime { .. } => {}
             }

@@ -141,7 +141,9 @@ mod tests {
                         "address": {"street": "Main"}},
         });
         let got = render(template, Style::Name, |path| walk(&data, path));
-        let expected = expected.map(String::from).map_err(|path| Missing(path.into()));
+        let expected = expected
+            .map(String::from)
+            .map_err(|path| Missing(path.into()));
         assert_eq!(got, expected, "{template}");
     }
 
@@ -149,7 +151,10 @@ mod tests {
     fn values_filters_and_missing_paths_render_as_documented() {
         check_render("plain", Ok("plain"));
         check_render("Call {{ account.name }}!", Ok("Call Example & Co!"));
-        check_render("{{account.drop|percent}} of {{ account.drop | round }}", Ok("35% of 0"));
+        check_render(
+            "{{account.drop|percent}} of {{ account.drop | round }}",
+            Ok("35% of 0"),
+        );
         check_render("{{ account.address.city }}", Ok("Köln"));
         check_render("{{ account.address.street }}", Ok("Main"));
         check_render("{{ account.plan | default: \"free\" }}", Ok("free"));
@@ -160,7 +165,9 @@ mod tests {
     #[test]
     fn a_value_cannot_break_out_of_its_place_in_a_url() {
         let data = serde_json::json!({"x": "@example.com/?a=ö&b"});
-        let url = render("https://api.example.com/{{ x }}", Style::Url, |path| walk(&data, path));
+        let url = render("https://api.example.com/{{ x }}", Style::Url, |path| {
+            walk(&data, path)
+        });
         let expected = "https://api.example.com/%40example.com%2F%3Fa%3D%C3%B6%26b";
         assert_eq!(url.unwrap(), expected);
     }

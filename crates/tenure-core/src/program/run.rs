@@ -103,12 +103,20 @@ fn run(cx: &mut Cx<'_>, subject: SubjectId, id: EnrollmentId) {
         );
         return finish(cx, subject, id, end);
     };
-    let standing = enrollment.step.as_deref().and_then(|name| program.step(name));
+    let standing = enrollment
+        .step
+        .as_deref()
+        .and_then(|name| program.step(name));
     let mut waited = enrollment.waiting;
     let mut at = standing.map(|(at, _)| at);
     // Indexes rise or fall along every path, so this ends after as many steps as there are.
     while let Some(index) = at {
-        let place = Place { subject, id, program, step: &program.steps[index] };
+        let place = Place {
+            subject,
+            id,
+            program,
+            step: &program.steps[index],
+        };
         let flow = if std::mem::take(&mut waited) {
             wait::is_over(cx, &place)
         } else {
@@ -142,7 +150,9 @@ pub(super) struct Place<'a> {
 impl<'a> Place<'a> {
     /// A decision about this step.
     pub(super) fn note(&self, outcome: Outcome, reason: impl Into<String>) -> Note<'a> {
-        Note::of(self.program, outcome, reason).within(self.id).at(&self.step.name)
+        Note::of(self.program, outcome, reason)
+            .within(self.id)
+            .at(&self.step.name)
     }
 
     /// Records a decision about this step.
@@ -152,7 +162,11 @@ impl<'a> Place<'a> {
 }
 
 fn complete(cx: &mut Cx<'_>, subject: SubjectId, id: EnrollmentId) {
-    let end = End::new(EnrollmentStatus::Completed, Outcome::Completed, "all steps are done");
+    let end = End::new(
+        EnrollmentStatus::Completed,
+        Outcome::Completed,
+        "all steps are done",
+    );
     finish(cx, subject, id, end);
 }
 
@@ -179,7 +193,11 @@ fn arrive(cx: &mut Cx<'_>, place: &Place<'_>) -> Flow {
     if let Some(only_if) = &step.only_if {
         let answer = cx.holds(place.subject, &only_if.expr, None);
         if answer != Some(true) {
-            let why = if answer.is_none() { "is unknown" } else { "does not hold" };
+            let why = if answer.is_none() {
+                "is unknown"
+            } else {
+                "does not hold"
+            };
             place.decide(cx, Outcome::Skipped, format!("`{}` {why}", only_if.text));
             return Flow::Next(step.next);
         }
@@ -193,7 +211,11 @@ fn arrive(cx: &mut Cx<'_>, place: &Place<'_>) -> Flow {
         Action::Send(def) => send::send(cx, place, def),
         Action::Wait(def) => wait::begin(cx, place, def),
         Action::Exit(reason) => {
-            let note = if reason.is_empty() { "an exit step was reached" } else { reason };
+            let note = if reason.is_empty() {
+                "an exit step was reached"
+            } else {
+                reason
+            };
             let end = End::new(EnrollmentStatus::Exited, Outcome::Exited, note);
             finish(cx, place.subject, place.id, end);
             Flow::Ended

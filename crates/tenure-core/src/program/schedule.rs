@@ -36,7 +36,10 @@ impl Schedule {
     pub fn parse(text: &str) -> Result<Self, String> {
         let fields: Vec<&str> = text.split_whitespace().collect();
         let [minutes, hours, days, months, weekdays] = fields[..] else {
-            return Err(format!("a schedule has five fields, this has {}", fields.len()));
+            return Err(format!(
+                "a schedule has five fields, this has {}",
+                fields.len()
+            ));
         };
         let weekday_bits = parse_field("day of the week", weekdays, 0, 7, &WEEKDAYS)?;
         Ok(Self {
@@ -75,7 +78,12 @@ impl Schedule {
         let day = self.days >> date.day() & 1 == 1;
         let weekday = self.weekdays >> date.weekday().to_sunday_zero_offset() & 1 == 1;
         let month = self.months >> date.month() & 1 == 1;
-        month && if self.either_day { day || weekday } else { day && weekday }
+        month
+            && if self.either_day {
+                day || weekday
+            } else {
+                day && weekday
+            }
     }
 
     /// First matching minute of a day at or after `from`.
@@ -101,12 +109,20 @@ fn parse_field(what: &str, text: &str, min: u32, max: u32, names: &[&str]) -> Re
             Some(at) => at as u32 + min,
             None => part.parse().map_err(|_| fail(part))?,
         };
-        if (min..=max).contains(&value) { Ok(value) } else { Err(fail(part)) }
+        if (min..=max).contains(&value) {
+            Ok(value)
+        } else {
+            Err(fail(part))
+        }
     };
     let mut bits = 0_u64;
     for part in text.split(',') {
         let (range, step) = part.split_once('/').unwrap_or((part, "1"));
-        let step: u32 = step.parse().ok().filter(|step| *step > 0).ok_or_else(|| fail(part))?;
+        let step: u32 = step
+            .parse()
+            .ok()
+            .filter(|step| *step > 0)
+            .ok_or_else(|| fail(part))?;
         let (first, last) = match range.split_once('-') {
             None if range == "*" => (min, max),
             None if part.contains('/') => (number(range)?, max),
@@ -134,29 +150,98 @@ mod tests {
         let schedule = Schedule::parse(cron).unwrap();
         let now = Timestamp::parse(now).unwrap();
         let next = schedule.next_after(now, &zone(zone_name).unwrap()).unwrap();
-        assert_eq!(next, Timestamp::parse(expected).unwrap(), "{cron} after {now}");
+        assert_eq!(
+            next,
+            Timestamp::parse(expected).unwrap(),
+            "{cron} after {now}"
+        );
     }
 
     #[test]
     fn the_next_occurrence_is_strictly_after_now() {
-        check("0 9 * * *", "UTC", "2026-01-05T09:00:00Z", "2026-01-06T09:00:00Z");
-        check("0 9 * * *", "UTC", "2026-01-05T08:59:59Z", "2026-01-05T09:00:00Z");
-        check("*/15 * * * *", "UTC", "2026-01-05T09:01:00Z", "2026-01-05T09:15:00Z");
-        check("30 8 1 * *", "UTC", "2026-01-05T09:00:00Z", "2026-02-01T08:30:00Z");
-        check("0 9 * * mon-fri", "UTC", "2026-01-09T09:00:00Z", "2026-01-12T09:00:00Z");
-        check("0 9 * * 7", "UTC", "2026-01-05T09:00:00Z", "2026-01-11T09:00:00Z");
-        check("0 9 13 * fri", "UTC", "2026-01-05T09:00:00Z", "2026-01-09T09:00:00Z");
-        check("0 0 29 feb *", "UTC", "2026-01-05T09:00:00Z", "2028-02-29T00:00:00Z");
-        check("59 23 31 dec *", "UTC", "2026-12-31T23:59:00Z", "2027-12-31T23:59:00Z");
+        check(
+            "0 9 * * *",
+            "UTC",
+            "2026-01-05T09:00:00Z",
+            "2026-01-06T09:00:00Z",
+        );
+        check(
+            "0 9 * * *",
+            "UTC",
+            "2026-01-05T08:59:59Z",
+            "2026-01-05T09:00:00Z",
+        );
+        check(
+            "*/15 * * * *",
+            "UTC",
+            "2026-01-05T09:01:00Z",
+            "2026-01-05T09:15:00Z",
+        );
+        check(
+            "30 8 1 * *",
+            "UTC",
+            "2026-01-05T09:00:00Z",
+            "2026-02-01T08:30:00Z",
+        );
+        check(
+            "0 9 * * mon-fri",
+            "UTC",
+            "2026-01-09T09:00:00Z",
+            "2026-01-12T09:00:00Z",
+        );
+        check(
+            "0 9 * * 7",
+            "UTC",
+            "2026-01-05T09:00:00Z",
+            "2026-01-11T09:00:00Z",
+        );
+        check(
+            "0 9 13 * fri",
+            "UTC",
+            "2026-01-05T09:00:00Z",
+            "2026-01-09T09:00:00Z",
+        );
+        check(
+            "0 0 29 feb *",
+            "UTC",
+            "2026-01-05T09:00:00Z",
+            "2028-02-29T00:00:00Z",
+        );
+        check(
+            "59 23 31 dec *",
+            "UTC",
+            "2026-12-31T23:59:00Z",
+            "2027-12-31T23:59:00Z",
+        );
     }
 
     #[test]
     fn schedules_follow_the_local_clock_across_daylight_saving() {
         let berlin = "Europe/Berlin";
-        check("0 9 * * *", berlin, "2026-03-28T12:00:00Z", "2026-03-29T07:00:00Z");
-        check("30 2 * * *", berlin, "2026-03-28T12:00:00Z", "2026-03-29T01:00:00Z");
-        check("30 2 * * *", berlin, "2026-10-24T12:00:00Z", "2026-10-25T00:30:00Z");
-        check("30 2 * * *", berlin, "2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z");
+        check(
+            "0 9 * * *",
+            berlin,
+            "2026-03-28T12:00:00Z",
+            "2026-03-29T07:00:00Z",
+        );
+        check(
+            "30 2 * * *",
+            berlin,
+            "2026-03-28T12:00:00Z",
+            "2026-03-29T01:00:00Z",
+        );
+        check(
+            "30 2 * * *",
+            berlin,
+            "2026-10-24T12:00:00Z",
+            "2026-10-25T00:30:00Z",
+        );
+        check(
+            "30 2 * * *",
+            berlin,
+            "2026-10-25T00:30:00Z",
+            "2026-10-26T01:30:00Z",
+        );
     }
 
     #[test]

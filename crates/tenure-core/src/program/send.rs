@@ -6,7 +6,7 @@ use super::render::{Missing, Style};
 use super::run::{Flow, Place, Slot, mark_acted};
 use super::wait::zone_of;
 use crate::decision::Outcome;
-use crate::define::{Delivery, Recipient, SendDef};
+use crate::define::{Audience, Delivery, Recipient, SendDef};
 use crate::effect::MessageIntent;
 use crate::engine::Cx;
 use crate::id::{MessageId, PersonId, SubjectId};
@@ -30,7 +30,8 @@ pub(super) fn send(cx: &mut Cx<'_>, place: &Place<'_>, def: &SendDef) -> Flow {
     };
     let mut delayed: Option<Timestamp> = None;
     for person in recipients {
-        let served = find(cx, place.subject, place.id).is_none_or(|one| one.served.contains(&person));
+        let served =
+            find(cx, place.subject, place.id).is_none_or(|one| one.served.contains(&person));
         if served {
             continue;
         }
@@ -72,12 +73,20 @@ fn send_to(
             hand_over(cx, place, def, person, to);
             None
         }
-        Admit::Delay { until, outcome, reason } => {
+        Admit::Delay {
+            until,
+            outcome,
+            reason,
+        } => {
             place.decide(cx, outcome, format!("{reason}{whom}"));
             Some(until)
         }
+        Admit::Capped { per, reason } => {
+            let (outcome, reason) = capped(cx, place, person, per, reason);
+            place.decide(cx, outcome, format!("{reason}{whom}"));
+            None
+        }
         Admit::No { outcome, reason } => {
-            let (outcome, reason) = outranked(cx, place, person, outcome, reason);
             place.decide(cx, outcome, format!("{reason}{whom}"));
             None
         }
@@ -96,7 +105,10 @@ fn whom(place: &Place<'_>, person: PersonId) -> String {
 fn ask(cx: &Cx<'_>, person: PersonId, topic: Option<&str>, channel: &str) -> Admit {
     let Some(state) = cx.root.people.get(&person) else {
         let reason = "the person is not known any more".into();
-        return Admit::No { outcome: Outcome::NoRecipient, reason };
+        return Admit::No {
+            outcome: Outcome::NoRecipient,
+            reason,
+        };
     };
     let zone = zone_of(cx.plan, cx.root, SubjectId::Person(person));
     let request = Request {
@@ -111,23 +123,24 @@ fn ask(cx: &Cx<'_>, person: PersonId, topic: Option<&str>, channel: &str) -> Adm
 }
 
 /// A cap that a program of higher priority filled at this very instant is a lost contest.
-fn outranked(
+fn capped(
     cx: &Cx<'_>,
     place: &Place<'_>,
     person: PersonId,
-    outcome: Outcome,
+    per: Audience,
     reason: String,
 ) -> (Outcome, String) {
-    let higher = |slot: &&Slot| slot.priority > place.program.priority;
-    let mut slots = cx.programs.slots.iter().rev().filter(higher);
-    let same = slots.clone().find(|slot| slot.person == person);
-    match same.or_else(|| slots.next()) {
-        Some(slot) if outcome == Outcome::Capped => {
+    let took = |slot: &&Slot| {
+        let same = per == Audience::Account || slot.person == person;
+        same && slot.priority > place.program.priority
+    };
+    match cx.programs.slots.iter().rev().find(took) {
+        Some(slot) => {
             let (winner, priority) = (&slot.program, slot.priority);
             let reason = format!("`{winner}` of priority {priority} took the slot: {reason}");
             (Outcome::Outranked, reason)
         }
-        _ => (outcome, reason),
+        None => (Outcome::Capped, reason),
     }
 }
 
@@ -157,7 +170,11 @@ fn hand_over(cx: &mut Cx<'_>, place: &Place<'_>, def: &SendDef, person: PersonId
         step: place.step.name.clone(),
         topic: topic.map(Into::into),
         transactional,
-        delivery: if transactional { place.program.delivery } else { Delivery::AtMostOnce },
+        delivery: if transactional {
+            place.program.delivery
+        } else {
+            Delivery::AtMostOnce
+        },
         to,
         template: template.into(),
         subject_line: def.subject.as_deref().map(Into::into),
@@ -166,7 +183,11 @@ fn hand_over(cx: &mut Cx<'_>, place: &Place<'_>, def: &SendDef, person: PersonId
     if !transactional {
         count(cx, place, person, &def.channel);
     }
-    record(cx, place.subject, place.note(Outcome::Sent, reason).leading_to(id));
+    record(
+        cx,
+        place.subject,
+        place.note(Outcome::Sent, reason).leading_to(id),
+    );
 }
 
 /// Takes a place under the caps of the person and of the account.
@@ -201,11 +222,7 @@ pub(super) fn account_of(root: &Root, subject: SubjectId) -> Option<crate::id::A
 }
 
 /// Who a step goes to, in order of id; an error says why it is nobody.
-fn recipients(
-    root: &Root,
-    subject: SubjectId,
-    to: &Recipient,
-) -> Result<Vec<PersonId>, String> {
+fn recipients(root: &Root, subject: SubjectId, to: &Recipient) -> Result<Vec<PersonId>, String> {
     let found: Vec<PersonId> = match to {
         Recipient::Subject => subject.person().into_iter().collect(),
         Recipient::Everyone => root.people.keys().copied().take(MAX_RECIPIENTS).collect(),
@@ -213,7 +230,10 @@ fn recipients(
             let named = names(root, role);
             let fits = |state: &&SubjectState| has_role(state, role) || is_named(state, &named);
             let people = root.people.values().filter(fits);
-            people.filter_map(|state| state.id.person()).take(MAX_RECIPIENTS).collect()
+            people
+                .filter_map(|state| state.id.person())
+                .take(MAX_RECIPIENTS)
+                .collect()
         }
     };
     match to {
@@ -235,7 +255,10 @@ fn has_role(state: &SubjectState, role: &str) -> bool {
 
 /// The names an account trait holds: one text, or a list.
 fn names<'a>(root: &'a Root, property: &str) -> Vec<&'a str> {
-    let value = root.account.as_ref().and_then(|account| account.traits.get(property));
+    let value = root
+        .account
+        .as_ref()
+        .and_then(|account| account.traits.get(property));
     match value {
         Some(Value::Text(text)) => vec![text],
         Some(Value::List(items)) => items.iter().filter_map(Value::as_text).collect(),
@@ -245,9 +268,10 @@ fn names<'a>(root: &'a Root, property: &str) -> Vec<&'a str> {
 
 fn is_named(state: &SubjectState, names: &[&str]) -> bool {
     let email = state.traits.get("email").and_then(Value::as_text);
-    let identified = state.identifiers.iter().filter(|known| {
-        matches!(known.kind, IdentifierKind::UserId | IdentifierKind::Email)
-    });
+    let identified = state
+        .identifiers
+        .iter()
+        .filter(|known| matches!(known.kind, IdentifierKind::UserId | IdentifierKind::Email));
     let mut own = identified.map(|known| known.value.as_ref()).chain(email);
     own.any(|own| names.iter().any(|name| name.eq_ignore_ascii_case(own)))
 }
@@ -264,7 +288,12 @@ fn address(root: &Root, person: PersonId, channel: &str) -> Option<Box<str>> {
     if channel != "email" {
         return own.filter(|text| !text.is_empty()).map(Into::into);
     }
-    let identified = state.identifiers.iter().filter(|known| known.kind == IdentifierKind::Email);
-    let mut candidates = own.into_iter().chain(identified.map(|known| known.value.as_ref()));
+    let identified = state
+        .identifiers
+        .iter()
+        .filter(|known| known.kind == IdentifierKind::Email);
+    let mut candidates = own
+        .into_iter()
+        .chain(identified.map(|known| known.value.as_ref()));
     candidates.find(|text| text.contains('@')).map(Into::into)
 }

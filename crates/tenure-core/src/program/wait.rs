@@ -58,7 +58,10 @@ pub(super) fn begin(cx: &mut Cx<'_>, place: &Place<'_>, wait: &Wait) -> Flow {
             let reason = format!("waits until {}", spoken(until.unwrap_or(now), &zone));
             rest_until(cx, place, until.or(Some(now)), reason, next)
         }
-        Wait::Date { property, offset_ms } => {
+        Wait::Date {
+            property,
+            offset_ms,
+        } => {
             let until = date_of(cx.root, place.subject, property, *offset_ms);
             let reason = match until {
                 Some(until) => format!("waits until {} (`{property}`)", spoken(until, &zone)),
@@ -66,7 +69,12 @@ pub(super) fn begin(cx: &mut Cx<'_>, place: &Place<'_>, wait: &Wait) -> Flow {
             };
             rest_until(cx, place, until, reason, next)
         }
-        Wait::Until { what, at_most_ms, then, .. } => {
+        Wait::Until {
+            what,
+            at_most_ms,
+            then,
+            ..
+        } => {
             if let Awaiting::Condition(watch) = what
                 && cx.holds(place.subject, &watch.check.expr, None) == Some(true)
             {
@@ -75,9 +83,8 @@ pub(super) fn begin(cx: &mut Cx<'_>, place: &Place<'_>, wait: &Wait) -> Flow {
                 return Flow::Next(*then);
             }
             let until = at_most_ms.map(|ms| now.plus_ms(ms));
-            let limit = at_most_ms.map_or_else(String::new, |ms| {
-                format!(", at most {}", spoken_ms(ms))
-            });
+            let limit =
+                at_most_ms.map_or_else(String::new, |ms| format!(", at most {}", spoken_ms(ms)));
             let reason = format!("waits for {}{limit}", awaited(what, place.program));
             rest(cx, place, until, reason)
         }
@@ -104,7 +111,11 @@ fn rest_until(
     next: Option<StepIndex>,
 ) -> Flow {
     if until.is_some_and(|until| until <= cx.now) {
-        place.decide(cx, Outcome::Resumed, "the time it waits for has come already");
+        place.decide(
+            cx,
+            Outcome::Resumed,
+            "the time it waits for has come already",
+        );
         return Flow::Next(next);
     }
     rest(cx, place, until, reason)
@@ -125,7 +136,13 @@ pub(super) fn is_over(cx: &mut Cx<'_>, place: &Place<'_>) -> Flow {
         // A migration put a waiting enrollment at a step that does not wait.
         return Flow::Next(place.step.next);
     };
-    let Wait::Until { what, then, otherwise, .. } = wait else {
+    let Wait::Until {
+        what,
+        then,
+        otherwise,
+        ..
+    } = wait
+    else {
         place.decide(cx, Outcome::Resumed, "the time it waited for has come");
         return Flow::Next(place.step.next);
     };
@@ -133,7 +150,11 @@ pub(super) fn is_over(cx: &mut Cx<'_>, place: &Place<'_>) -> Flow {
     if let Awaiting::Condition(watch) = what
         && cx.holds(place.subject, &watch.check.expr, None) == Some(true)
     {
-        place.decide(cx, Outcome::Resumed, format!("`{}` holds", watch.check.text));
+        place.decide(
+            cx,
+            Outcome::Resumed,
+            format!("`{}` holds", watch.check.text),
+        );
         return Flow::Next(*then);
     }
     let reason = format!("timed out waiting for {}", awaited(what, place.program));
@@ -156,8 +177,14 @@ pub(super) fn go_on(
     let Some(program) = program_of(plan, enrollment) else {
         return;
     };
-    if let Some((_, step)) = enrollment.step.as_deref().and_then(|name| program.step(name)) {
-        let note = Note::of(program, Outcome::Resumed, reason).within(id).at(&step.name);
+    if let Some((_, step)) = enrollment
+        .step
+        .as_deref()
+        .and_then(|name| program.step(name))
+    {
+        let note = Note::of(program, Outcome::Resumed, reason)
+            .within(id)
+            .at(&step.name);
         record(cx, subject, note);
     }
     if next.is_none() {
@@ -196,17 +223,28 @@ fn waiting<'a>(cx: &Cx<'a>, subject: SubjectId) -> Vec<(EnrollmentId, &'a Progra
 /// An event happened: moves on what waits for it. With a keyed enrollment the key must match too.
 pub(super) fn on_event(cx: &mut Cx<'_>, subject: SubjectId, name: &str, properties: &PropertyMap) {
     for (id, program, wait) in waiting(cx, subject) {
-        let Wait::Until { what: Awaiting::Event { event, filter }, then, .. } = wait else {
+        let Wait::Until {
+            what: Awaiting::Event { event, filter },
+            then,
+            ..
+        } = wait
+        else {
             continue;
         };
         if event.as_ref() != name || !key_matches(cx, subject, id, program, properties) {
             continue;
         }
-        let satisfied = filter.as_ref().is_none_or(|filter| {
-            cx.holds(subject, &filter.expr, Some(properties)) == Some(true)
-        });
+        let satisfied = filter
+            .as_ref()
+            .is_none_or(|filter| cx.holds(subject, &filter.expr, Some(properties)) == Some(true));
         if satisfied {
-            go_on(cx, subject, id, *then, format!("the event `{event}` happened"));
+            go_on(
+                cx,
+                subject,
+                id,
+                *then,
+                format!("the event `{event}` happened"),
+            );
         }
     }
 }
@@ -220,7 +258,9 @@ fn key_matches(
 ) -> bool {
     let key = find(cx, subject, id).and_then(|enrollment| enrollment.key.as_deref());
     match (&program.key, key) {
-        (Some(name), Some(key)) => properties.get(name).map(Value::to_string).as_deref() == Some(key),
+        (Some(name), Some(key)) => {
+            properties.get(name).map(Value::to_string).as_deref() == Some(key)
+        }
         _ => true,
     }
 }
@@ -228,12 +268,20 @@ fn key_matches(
 /// Date traits changed: waits for them follow.
 pub(super) fn on_dates(cx: &mut Cx<'_>, subject: SubjectId) {
     for (id, _, wait) in waiting(cx, subject) {
-        let Wait::Date { property, offset_ms } = wait else {
+        let Wait::Date {
+            property,
+            offset_ms,
+        } = wait
+        else {
             continue;
         };
         let until = date_of(cx.root, subject, property, *offset_ms);
         // History makes nothing act at once.
-        let until = if cx.live { until } else { until.map(|at| at.max(cx.now.plus_ms(1))) };
+        let until = if cx.live {
+            until
+        } else {
+            until.map(|at| at.max(cx.now.plus_ms(1)))
+        };
         let known = find(cx, subject, id).and_then(|enrollment| enrollment.wake_at);
         if known == until {
             continue;

@@ -20,7 +20,9 @@ pub(super) fn is_open(enrollment: &EnrollmentState) -> bool {
 
 /// The version of the program an enrollment is pinned to.
 pub(super) fn program_of<'a>(plan: &'a Plan, enrollment: &EnrollmentState) -> Option<&'a Program> {
-    let at = plan.program_index.pinned(&enrollment.program, enrollment.version)?;
+    let at = plan
+        .program_index
+        .pinned(&enrollment.program, enrollment.version)?;
     Some(&plan.programs[at])
 }
 
@@ -63,12 +65,20 @@ fn watch_one(cx: &mut Cx<'_>, subject: SubjectId, id: EnrollmentId) {
         && cx.condition(subject, exit.index) == Some(true)
     {
         let reason = format!("the exit condition `{}` holds", exit.check.text);
-        return finish(cx, subject, id, End::new(EnrollmentStatus::Exited, Outcome::Exited, reason));
+        return finish(
+            cx,
+            subject,
+            id,
+            End::new(EnrollmentStatus::Exited, Outcome::Exited, reason),
+        );
     }
     let awaited = step.as_deref().and_then(|name| program.step(name));
     if let Some((_, step)) = awaited
-        && let Action::Wait(Wait::Until { what: Awaiting::Condition(watch), then, .. }) =
-            &step.action
+        && let Action::Wait(Wait::Until {
+            what: Awaiting::Condition(watch),
+            then,
+            ..
+        }) = &step.action
         && cx.live
         && cx.condition(subject, watch.index) == Some(true)
     {
@@ -89,12 +99,16 @@ fn goal_reached(
         return None;
     }
     let after = spoken_ms(cx.now.since_ms(entered_at) / 1_000 * 1_000);
-    Some(format!("`{}` holds, {after} after entering", goal.watch.check.text))
+    Some(format!(
+        "`{}` holds, {after} after entering",
+        goal.watch.check.text
+    ))
 }
 
 /// Whether a goal does not count any more.
 fn is_over(goal: &Goal, entered_at: Timestamp, now: Timestamp) -> bool {
-    goal.within_ms.is_some_and(|within_ms| now.since_ms(entered_at) > within_ms)
+    goal.within_ms
+        .is_some_and(|within_ms| now.since_ms(entered_at) > within_ms)
 }
 
 /// How an enrollment ends.
@@ -110,14 +124,19 @@ impl End {
         outcome: Outcome,
         reason: impl Into<String>,
     ) -> Self {
-        Self { status, outcome, reason: reason.into() }
+        Self {
+            status,
+            outcome,
+            reason: reason.into(),
+        }
     }
 }
 
 /// Ends an enrollment, unless it has ended.
 pub(super) fn finish(cx: &mut Cx<'_>, subject: SubjectId, id: EnrollmentId, end: End) {
     let (plan, now) = (cx.plan, cx.now);
-    let Some(enrollment) = find_mut(cx, subject, id).filter(|enrollment| is_open(enrollment)) else {
+    let Some(enrollment) = find_mut(cx, subject, id).filter(|enrollment| is_open(enrollment))
+    else {
         return;
     };
     enrollment.status = end.status;
@@ -130,9 +149,17 @@ pub(super) fn finish(cx: &mut Cx<'_>, subject: SubjectId, id: EnrollmentId, end:
     enrollment.served = Vec::new();
     let (name, key) = (enrollment.program.clone(), enrollment.key.clone());
     let pinned = program_of(plan, enrollment);
-    let known = pinned.or_else(|| plan.program_index.current(&name).map(|at| &plan.programs[at]));
+    let known = pinned.or_else(|| {
+        plan.program_index
+            .current(&name)
+            .map(|at| &plan.programs[at])
+    });
     if let Some(program) = known {
-        record(cx, subject, Note::of(program, end.outcome, end.reason).within(id));
+        record(
+            cx,
+            subject,
+            Note::of(program, end.outcome, end.reason).within(id),
+        );
     }
     report(cx, subject, id);
     forget_superseded(cx, subject, &name, key.as_deref());
@@ -146,7 +173,12 @@ fn forget_superseded(cx: &mut Cx<'_>, subject: SubjectId, program: &str, key: Op
     let same = |enrollment: &EnrollmentState| {
         enrollment.program.as_ref() == program && enrollment.key.as_deref() == key
     };
-    let last = state.enrollments.iter().filter(|one| same(one)).map(|one| one.entered_at).max();
+    let last = state
+        .enrollments
+        .iter()
+        .filter(|one| same(one))
+        .map(|one| one.entered_at)
+        .max();
     state.enrollments.retain(|one| {
         // Those entered at the same instant are counted when the next id is derived.
         is_open(one) || !same(one) || Some(one.entered_at) == last
