@@ -18,7 +18,7 @@ mod tree;
 pub use canonical::canonical;
 pub use check::{parse_condition, parse_filter, parse_number};
 pub use finding::Finding;
-pub use sentence::sentence;
+pub use sentence::{duration_words, sentence};
 
 use crate::time::DAY_MS;
 
