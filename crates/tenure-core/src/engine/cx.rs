@@ -4,6 +4,7 @@ use crate::effect::Output;
 use crate::expr::Expr;
 use crate::id::SubjectId;
 use crate::plan::{ConditionIndex, Plan, PropertyMap};
+use crate::program::Pending;
 use crate::subject::Root;
 use crate::time::Timestamp;
 use crate::value::Value;
@@ -21,6 +22,8 @@ pub struct Cx<'a> {
     pub live: bool,
     /// What is to be done.
     pub out: &'a mut Output,
+    /// What programs keep during this moment.
+    pub(crate) programs: Pending,
 }
 
 impl<'a> Cx<'a> {
@@ -38,6 +41,7 @@ impl<'a> Cx<'a> {
             now,
             live,
             out,
+            programs: Pending::default(),
         }
     }
 

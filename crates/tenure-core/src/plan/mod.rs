@@ -5,7 +5,6 @@
 //! series and conditions it touches.
 
 mod backfill;
-mod bridge;
 mod compile;
 mod conditions;
 mod index;
@@ -15,7 +14,6 @@ mod series;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use backfill::Backfill;
-pub use bridge::{Policy, Program};
 pub use conditions::{ConditionIndex, ConditionSet, Reads, TrackedCondition};
 pub use index::{EventIndex, Users};
 pub use properties::PropertyMap;
@@ -26,6 +24,8 @@ use crate::diagnostic::Diagnostic;
 use crate::expr::{Aggregate, Expr};
 use crate::id::Salt;
 use crate::log::PlanVersion;
+use crate::policy::Policy;
+use crate::program::{Program, ProgramIndex};
 
 /// What a plan is compiled from.
 #[derive(Debug, Clone)]
@@ -96,6 +96,7 @@ pub struct Plan {
     /// Programs that are paused.
     pub paused: BTreeSet<String>,
     pub(crate) index: index::Index,
+    pub(crate) program_index: ProgramIndex,
 }
 
 impl Plan {
