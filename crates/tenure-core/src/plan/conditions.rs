@@ -78,6 +78,8 @@ pub struct ConditionSet {
     /// Set while an older version is compiled, whose places mean nothing in the current files.
     pub(super) quiet: bool,
     pub(super) program: usize,
+    /// Conditions that others ask how long they have held.
+    pub(super) held: Vec<ConditionIndex>,
     definitions: Definitions,
     by_key: BTreeMap<ConditionKey, ConditionIndex>,
     series_by_key: BTreeMap<SeriesKey, u32>,
@@ -93,6 +95,7 @@ impl ConditionSet {
             diagnostics: Vec::new(),
             quiet: false,
             program: 0,
+            held: Vec::new(),
             definitions: definitions.clone(),
             by_key: BTreeMap::new(),
             series_by_key: BTreeMap::new(),
@@ -233,6 +236,9 @@ impl ConditionSet {
             Expr::InSegment(scope, name) => self.gather_segment(*scope, name, user, out),
             Expr::Held(inner, _) => {
                 let index = self.add(inner, "", user);
+                if !self.held.contains(&index) {
+                    self.held.push(index);
+                }
                 out.reads.conditions.push(index);
                 self.inherit(index, out);
             }
