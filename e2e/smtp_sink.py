@@ -30,6 +30,7 @@ class SmtpSink:
     Faults are chosen by the recipient's address:
 
     ``tempfail-N-*``   the first N attempts are answered 451 at RCPT, later ones are accepted
+    ``stall-N-*``      the first N attempts get no answer at RCPT, later ones are accepted
     ``reject-*``       every attempt is answered 550 at RCPT
     ``refuse-*``       every attempt is answered 554 after the final dot
     ``drop-*``         the connection is closed after the final dot, without an answer
@@ -43,19 +44,30 @@ class SmtpSink:
         self._held: list[Mail] = []
         self._hold = False
         self._released = asyncio.Event()
-        self._controller = _FreePortController(self)
+        self._controller: _FreePortController | None = None
+        self._port = 0
 
     def __enter__(self) -> "SmtpSink":
-        self._controller.start()
+        self.start()
         return self
 
     def __exit__(self, *_exception: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Listen, on the same port as before if there was one."""
+        self._controller = _FreePortController(self, self._port)
+        self._controller.start()
+        self._port = self._controller.port
+
+    def stop(self) -> None:
+        """Close all connections and refuse new ones."""
         self.release()
         self._controller.stop()
 
     @property
     def url(self) -> str:
-        return f"smtp://127.0.0.1:{self._controller.bound_port}"
+        return f"smtp://127.0.0.1:{self._port}"
 
     def mails(self) -> list[Mail]:
         with self._lock:
@@ -97,6 +109,8 @@ class SmtpSink:
             attempt = self._attempts[address]
         if address.startswith("reject-"):
             return "550 5.1.1 no such mailbox"
+        if address.startswith("stall-") and attempt <= int(address.split("-")[1]):
+            await self._released.wait()
         if address.startswith("tempfail-") and attempt <= int(address.split("-")[1]):
             return "451 4.3.0 try again later"
         envelope.rcpt_tos.append(address)
@@ -134,13 +148,12 @@ class SmtpSink:
 
 
 class _FreePortController(Controller):
-    """Listens on port 0 and remembers the port that the system chose."""
+    """Takes port 0 for any free one and then knows which it is."""
 
-    def __init__(self, handler: SmtpSink) -> None:
-        super().__init__(handler, hostname="127.0.0.1", port=0, ready_timeout=TIMEOUT_S)
-        self.bound_port = 0
+    def __init__(self, handler: SmtpSink, port: int) -> None:
+        super().__init__(handler, hostname="127.0.0.1", port=port, ready_timeout=TIMEOUT_S)
 
     def _trigger_server(self) -> None:
         # The base class connects to `self.port` to prove that the server answers.
-        self.bound_port = self.port = self.server.sockets[0].getsockname()[1]
+        self.port = self.server.sockets[0].getsockname()[1]
         super()._trigger_server()

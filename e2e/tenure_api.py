@@ -42,7 +42,7 @@ class TenureApi:
         return list(self._rows(f"people/{person_id}/timeline"))
 
     def event_names(self, person_id: str) -> list[str]:
-        """The names of the person's events; pages and groups count under the names of their calls."""
+        """The names of the person's events, sorted."""
         return sorted(entry["name"] for entry in self.timeline(person_id) if entry["kind"] == "event")
 
     def messages(self, **filters: str) -> list[Row]:
@@ -78,8 +78,13 @@ class TenureApi:
         return response.json()
 
 
+def sign_up_id(user_id: str) -> str:
+    """The id by which a sign-up is found again in an export."""
+    return f"{user_id}-signed-up"
+
+
 def sign_up_events(user_id: str, email: str) -> list[Row]:
-    """What an application sends when somebody signs up; the message ids follow from the user id."""
+    """What an application sends when somebody signs up; message ids and `sign_up_id` follow from the user id."""
     return [
         {
             "type": "identify",
@@ -89,9 +94,9 @@ def sign_up_events(user_id: str, email: str) -> list[Row]:
         },
         {
             "type": "track",
-            "messageId": f"{user_id}-signed-up",
+            "messageId": sign_up_id(user_id),
             "userId": user_id,
             "event": "signed_up",
-            "properties": {"plan": "pro"},
+            "properties": {"plan": "pro", "sign_up_id": sign_up_id(user_id)},
         },
     ]

@@ -26,6 +26,7 @@ CONNECTIONS_MAX = 8
 
 SETTINGS = {
     "TENURE_SMTP_CONNECTIONS_MAX": str(CONNECTIONS_MAX),
+    "TENURE_SMTP_COMMAND_TIMEOUT_MS": "2000",
     "TENURE_SMTP_FINAL_DOT_TIMEOUT_MS": "2000",
     "TENURE_SEND_RETRY_DELAY_MS": "100",
 }
@@ -95,11 +96,13 @@ class TenureServer:
         """The rows of a listing command on the running server, for example `list_json("people", "list")`."""
         return self.run_json(*command, *self._remote(), "--json")["data"]
 
-    def exported_message_ids(self) -> list[str]:
-        """The message id of every event in the export of the data folder."""
+    def exported_sign_up_ids(self) -> list[str]:
+        """The `sign_up_id` of every event in the export of the data folder that has one."""
         result = self._run("export", "--data", str(self.data), "--format", "jsonl")
         assert result.returncode == 0, f"tenure export failed:\n{result.stderr}"
-        return [json.loads(line)["message_id"] for line in result.stdout.splitlines() if line]
+        rows = [json.loads(line) for line in result.stdout.splitlines() if line]
+        properties = [row.get("properties", {}) for row in rows]
+        return [found["sign_up_id"] for found in properties if "sign_up_id" in found]
 
     def run_json(self, *command: str) -> dict[str, Any]:
         result = self._run(*command)

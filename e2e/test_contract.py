@@ -35,7 +35,7 @@ def test_a_repeated_message_id_counts_once_also_after_a_restart(
     sink.wait_for_mail_to("later@example.com")
 
     person = server.api.person("repeat")
-    assert server.api.event_names(person["id"]) == ["identify", "signed_up"]
+    assert server.api.event_names(person["id"]).count("signed_up") == 1
     assert len(sink.mails_to("repeat@example.com")) == 1
 
 

@@ -36,6 +36,32 @@ def test_a_temporary_failure_is_tried_again_until_it_is_accepted(
     assert len(sink.mails_to(address)) == 1
 
 
+def test_a_mail_server_that_is_away_is_tried_again_until_it_is_back(
+    server: TenureServer, sink: SmtpSink
+) -> None:
+    sink.stop()
+    address = sign_up(server, "patient")
+    poll_until(
+        "an attempt to have failed",
+        lambda: [row["attempt_count"] for row in server.api.messages_of("patient")],
+        lambda counts: counts != [] and counts[0] >= 1,
+    )
+    sink.start()
+    sink.wait_for_mail_to(address)
+    wait_for_state(server, "patient", "sent")
+    assert len(sink.mails_to(address)) == 1
+
+
+def test_silence_before_the_mail_was_transmitted_is_tried_again(
+    server: TenureServer, sink: SmtpSink
+) -> None:
+    address = sign_up(server, "stall-1-a")
+    sink.wait_for_mail_to(address)
+    wait_for_state(server, "stall-1-a", "sent")
+    assert sink.attempts_for(address) == 2
+    assert len(sink.mails_to(address)) == 1
+
+
 def test_a_rejected_recipient_is_not_tried_again_and_holds_up_nobody(
     server: TenureServer, sink: SmtpSink
 ) -> None:

@@ -27,6 +27,7 @@ const PAGE_SCRIPT = `
       { integrations: { 'Segment.io': { apiHost: host + '/v1', protocol: protocol.replace(':', '') } } },
     )
     await analytics.page('Home')
+    await analytics.track('pricing_viewed')
     await analytics.identify(userId, { email: userId + '@example.com', first_name: 'Noor' })
     await analytics.group(userId + '-account', { name: 'Northbeam' })
     await analytics.track('signed_up', { plan: 'pro' })

@@ -7,47 +7,21 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use toml::{Table, Value};
 
-/// A workspace crate and the workspace crates it may depend on.
-struct Edge {
-    from: &'static str,
-    to: &'static [&'static str],
-}
-
 const ADAPTERS: [&str; 2] = ["tenure-store-sqlite", "tenure-store-postgres"];
 
-const EDGES: [Edge; 8] = [
-    Edge {
-        from: "tenure-core",
-        to: &[],
-    },
-    Edge {
-        from: "tenure-store",
-        to: &["tenure-core"],
-    },
-    Edge {
-        from: "tenure-store-sqlite",
-        to: &["tenure-core", "tenure-store"],
-    },
-    Edge {
-        from: "tenure-store-postgres",
-        to: &["tenure-core", "tenure-store"],
-    },
-    Edge {
-        from: "tenure-connectors",
-        to: &["tenure-core"],
-    },
-    Edge {
-        from: "tenure-app",
-        to: &["tenure-core", "tenure-store", "tenure-connectors"],
-    },
-    Edge {
-        from: "tenure-api",
-        to: &["tenure-core", "tenure-store", "tenure-app"],
-    },
-    Edge {
-        from: "xtask",
-        to: &[],
-    },
+/// The workspace crates, and the workspace crates that each may depend on.
+const EDGES: [(&str, &[&str]); 8] = [
+    ("tenure-core", &[]),
+    ("tenure-store", &["tenure-core"]),
+    ("tenure-store-sqlite", &["tenure-core", "tenure-store"]),
+    ("tenure-store-postgres", &["tenure-core", "tenure-store"]),
+    ("tenure-connectors", &["tenure-core"]),
+    (
+        "tenure-app",
+        &["tenure-core", "tenure-store", "tenure-connectors"],
+    ),
+    ("tenure-api", &["tenure-core", "tenure-store", "tenure-app"]),
+    ("xtask", &[]),
 ];
 
 /// Crates that put the others together and may therefore name an adapter.
@@ -175,12 +149,12 @@ fn edge_problem(from: &str, to: &str) -> Option<String> {
     if COMPOSERS.contains(&from) {
         return None;
     }
-    let Some(edge) = EDGES.iter().find(|edge| edge.from == from) else {
+    let Some((_, allowed)) = EDGES.iter().find(|(name, _)| *name == from) else {
         return Some(format!(
             "{from} has no row in EDGES (xtask/src/edges.rs): add one with what it may depend on"
         ));
     };
-    if edge.to.contains(&to) {
+    if allowed.contains(&to) {
         return None;
     }
     let remedy = if ADAPTERS.contains(&to) {

@@ -1,1 +1,3 @@
-//! .
+//! Deterministic simulation, and the demo company.
+
+pub mod demo;

@@ -100,7 +100,9 @@ impl Series {
 
     /// Whether windows that reach so far back can be answered.
     pub fn covers(&self, reach_ms: i64) -> bool {
-        self.0.as_ref().is_none_or(|kept| kept.horizon_ms >= reach_ms)
+        self.0
+            .as_ref()
+            .is_none_or(|kept| kept.horizon_ms >= reach_ms)
     }
 
     /// Takes one event in, wherever its `at` belongs in the order. `now` is the engine's time.
@@ -306,7 +308,9 @@ fn hash_value(value: &Value, hasher: &mut blake3::Hasher) {
             .update(&(text.len() as u64).to_le_bytes())
             .update(text.as_bytes()),
         Value::List(items) => {
-            hasher.update(&[3]).update(&(items.len() as u64).to_le_bytes());
+            hasher
+                .update(&[3])
+                .update(&(items.len() as u64).to_le_bytes());
             items.iter().for_each(|item| hash_value(item, hasher));
             hasher
         }

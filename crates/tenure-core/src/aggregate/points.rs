@@ -49,10 +49,15 @@ fn merge<P: Point>(ours: &mut VecDeque<P>, theirs: VecDeque<P>) {
 }
 
 /// Places of the points inside a window, and when the window's contents change by time alone.
-fn view<P: Point>(points: &VecDeque<P>, window: Window, now: Timestamp) -> (usize, usize, Option<i64>) {
+fn view<P: Point>(
+    points: &VecDeque<P>,
+    window: Window,
+    now: Timestamp,
+) -> (usize, usize, Option<i64>) {
     let reach_ms = window.length_ms.saturating_add(window.offset_ms);
     let from = points.partition_point(|point| point.at() <= now.0.saturating_sub(reach_ms));
-    let until = points.partition_point(|point| point.at() <= now.0.saturating_sub(window.offset_ms));
+    let until =
+        points.partition_point(|point| point.at() <= now.0.saturating_sub(window.offset_ms));
     let until = until.max(from);
     let leaves = (from < until).then(|| points[from].at().saturating_add(reach_ms));
     let enters = points
@@ -125,7 +130,10 @@ impl Times {
 
     pub(super) fn count(&self, window: Window, now: Timestamp) -> Reading<u64> {
         let (from, until, next) = view(&self.0, window, now);
-        let counts = self.0.range(from..until).map(|(_, count)| u64::from(*count));
+        let counts = self
+            .0
+            .range(from..until)
+            .map(|(_, count)| u64::from(*count));
         reading(counts.sum(), next)
     }
 
@@ -157,7 +165,11 @@ impl Times {
         now: Timestamp,
     ) -> Reading<Option<Timestamp>> {
         let (from, until, next) = view(&self.0, window, now);
-        let place = if function == Function::First { from } else { until.saturating_sub(1) };
+        let place = if function == Function::First {
+            from
+        } else {
+            until.saturating_sub(1)
+        };
         let found = (from < until).then(|| Timestamp(self.0[place].0));
         reading(found, next)
     }
@@ -412,7 +424,11 @@ impl Keys {
     }
 
     fn bound(&mut self) {
-        let most = if self.keep == Keep::Every { MAX_KEY_POINTS } else { MAX_KEYS };
+        let most = if self.keep == Keep::Every {
+            MAX_KEY_POINTS
+        } else {
+            MAX_KEYS
+        };
         while self.points.len() > most {
             self.points.pop_front();
         }
@@ -428,7 +444,12 @@ impl Keys {
     }
 
     pub(super) fn rename(&mut self, new_name: impl Fn(u128) -> Option<u128>) {
-        let renamed: Vec<u128> = self.ever.iter().copied().filter(|key| new_name(*key).is_some()).collect();
+        let renamed: Vec<u128> = self
+            .ever
+            .iter()
+            .copied()
+            .filter(|key| new_name(*key).is_some())
+            .collect();
         for key in renamed {
             self.ever.remove(&key);
             self.ever.extend(new_name(key));
@@ -452,7 +473,11 @@ impl Keys {
         if self.keep == Keep::Latest {
             return reading((until - from) as u64, next);
         }
-        let mut keys: Vec<u128> = self.points.range(from..until).map(|(_, key)| *key).collect();
+        let mut keys: Vec<u128> = self
+            .points
+            .range(from..until)
+            .map(|(_, key)| *key)
+            .collect();
         keys.sort_unstable();
         keys.dedup();
         reading(keys.len() as u64, next)

@@ -43,9 +43,15 @@ fn a_window_in_the_past_gains_an_event_exactly_when_it_is_old_enough() {
     let mut series = Series::default();
     series.push(Timestamp(0), Observed::Time, &spec, Timestamp(0));
     let before = series.count(Some(window), Timestamp(7 * DAY_MS - 1));
-    assert_eq!((before.value, before.next_change_at), (0, Some(Timestamp(7 * DAY_MS))));
+    assert_eq!(
+        (before.value, before.next_change_at),
+        (0, Some(Timestamp(7 * DAY_MS)))
+    );
     let inside = series.count(Some(window), Timestamp(7 * DAY_MS));
-    assert_eq!((inside.value, inside.next_change_at), (1, Some(Timestamp(14 * DAY_MS))));
+    assert_eq!(
+        (inside.value, inside.next_change_at),
+        (1, Some(Timestamp(14 * DAY_MS)))
+    );
 }
 
 #[test]
@@ -54,7 +60,12 @@ fn the_moment_at_which_too_few_events_are_left_is_found_at_once() {
     let spec = spec(Function::Count, None, Some(window));
     let mut series = Series::default();
     for hour in [5, 1, 3, 3, 2] {
-        series.push(Timestamp(hour * HOUR_MS), Observed::Time, &spec, Timestamp(DAY_MS));
+        series.push(
+            Timestamp(hour * HOUR_MS),
+            Observed::Time,
+            &spec,
+            Timestamp(DAY_MS),
+        );
     }
     let flip = series.next_count_flip(window, Timestamp(DAY_MS), |count| count >= 2);
     assert_eq!(flip, Some(Timestamp(7 * DAY_MS + 3 * HOUR_MS)));
@@ -73,7 +84,10 @@ fn beyond_a_thousand_points_the_edge_of_a_window_is_off_by_less_than_half_a_perc
     for window in windows {
         let exact = (window.length_ms / every_ms) as f64;
         let seen = series.count(Some(window), now).value as f64;
-        assert!((seen - exact).abs() <= exact * 0.005 + 1.0, "{seen} of {exact}");
+        assert!(
+            (seen - exact).abs() <= exact * 0.005 + 1.0,
+            "{seen} of {exact}"
+        );
     }
     let bytes = postcard::to_stdvec(&series).unwrap().len();
     assert!(bytes < 64 * 1024, "a hot series takes {bytes} bytes");
@@ -121,9 +135,18 @@ fn two_halves_merged_are_the_whole() {
         left.merge(right);
         let now = Timestamp(60);
         assert_eq!(left.count(None, now), whole.count(None, now));
-        assert_eq!(left.number(function, Some(window), now), whole.number(function, Some(window), now));
-        assert_eq!(left.value(function, Some(window), now), whole.value(function, Some(window), now));
-        assert_eq!(left.distinct(Some(window), now), whole.distinct(Some(window), now));
+        assert_eq!(
+            left.number(function, Some(window), now),
+            whole.number(function, Some(window), now)
+        );
+        assert_eq!(
+            left.value(function, Some(window), now),
+            whole.value(function, Some(window), now)
+        );
+        assert_eq!(
+            left.distinct(Some(window), now),
+            whole.distinct(Some(window), now)
+        );
     }
 }
 

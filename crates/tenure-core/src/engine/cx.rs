@@ -7,6 +7,7 @@ use crate::effect::Output;
 use crate::expr::Expr;
 use crate::id::SubjectId;
 use crate::plan::{ConditionIndex, Plan, PropertyMap, Users};
+use crate::program::Pending;
 use crate::subject::Root;
 use crate::time::Timestamp;
 use crate::value::Value;
@@ -27,6 +28,8 @@ pub struct Cx<'a> {
     pub live: bool,
     /// What is to be done.
     pub out: &'a mut Output,
+    /// What programs keep during this moment.
+    pub(crate) programs: Pending,
     /// Whether conditions are evaluated for the first time under a new plan.
     pub(super) initial: bool,
     /// Conditions to evaluate: the account's come first, then person by person, each after what
@@ -38,6 +41,10 @@ pub struct Cx<'a> {
     pub(super) seen_enrollments: usize,
     /// How many enrollment changes `out` held before this moment.
     pub(super) first_enrollment: usize,
+    /// How many decisions `out` held before this moment.
+    pub(super) first_decision: usize,
+    /// Whether programs may have changed subjects the engine does not know of.
+    pub(super) programs_ran: bool,
 }
 
 impl<'a> Cx<'a> {
@@ -50,18 +57,22 @@ impl<'a> Cx<'a> {
         out: &'a mut Output,
     ) -> Self {
         let first_enrollment = out.enrollments.len();
+        let first_decision = out.decisions.len();
         Self {
             plan,
             root,
             now,
             live,
             out,
+            programs: Pending::default(),
             initial: false,
             dirty: BTreeSet::new(),
             notices: VecDeque::new(),
             touched: Vec::new(),
             seen_enrollments: first_enrollment,
             first_enrollment,
+            first_decision,
+            programs_ran: false,
         }
     }
 

@@ -27,6 +27,7 @@ impl Cx<'_> {
         if subject.person().is_some() {
             self.count(subject, event, &properties, &index.person);
         }
+        // Flips come first: a goal this event reaches ends an enrollment before a wait sees it.
         self.deliver();
         hooks::on_event(self, subject, event, &properties);
         self.after_programs();
@@ -90,8 +91,8 @@ impl Cx<'_> {
         self.touch(subject);
         self.deliver();
         if !changed.is_empty() {
+            self.programs_ran = true;
             hooks::on_traits(self, subject, &changed);
-            self.after_programs();
             self.deliver();
         }
     }
@@ -109,8 +110,8 @@ impl Cx<'_> {
             self.touch(subject);
             self.deliver();
         }
+        self.programs_ran = true;
         hooks::on_command(self, command);
-        self.after_programs();
         self.deliver();
     }
 

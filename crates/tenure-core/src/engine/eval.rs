@@ -145,10 +145,20 @@ impl<'a> Scene<'a> {
         let (right, right_next) = self.eval(right);
         let next = earliest(left_next, right_next);
         match (left, right) {
-            (Val::Number { value: left, slope }, Val::Number { value: right, slope: other })
-            | (Val::Instant { at: left, slope }, Val::Instant { at: right, slope: other }) => {
-                self.compare_linear(op, left - right, slope - other, next)
-            }
+            (
+                Val::Number { value: left, slope },
+                Val::Number {
+                    value: right,
+                    slope: other,
+                },
+            )
+            | (
+                Val::Instant { at: left, slope },
+                Val::Instant {
+                    at: right,
+                    slope: other,
+                },
+            ) => self.compare_linear(op, left - right, slope - other, next),
             (Val::Instant { at, slope }, Val::Text(text)) => match Timestamp::parse(text) {
                 Some(other) => self.compare_linear(op, at - other.0 as f64, slope, next),
                 None => (None, next),
@@ -275,7 +285,10 @@ impl<'a> Scene<'a> {
             Expr::Since(inner) => self.distance(inner, 1.0),
             Expr::Until(inner) => self.distance(inner, -1.0),
             Expr::Arithmetic(operator, left, right) => self.arithmetic(*operator, left, right),
-            Expr::PeopleCount(_) => (self.people_count.map_or(Val::Unknown, |n| number(n as f64)), None),
+            Expr::PeopleCount(_) => (
+                self.people_count.map_or(Val::Unknown, |n| number(n as f64)),
+                None,
+            ),
             _ => {
                 let (answer, next) = self.logic(expr);
                 (answer.map_or(Val::Unknown, Val::Bool), next)
@@ -309,7 +322,12 @@ impl<'a> Scene<'a> {
         }
     }
 
-    fn edge(&self, series: &'a Series, aggregate: &Aggregate, window: Option<Window>) -> Timed<Val<'a>> {
+    fn edge(
+        &self,
+        series: &'a Series,
+        aggregate: &Aggregate,
+        window: Option<Window>,
+    ) -> Timed<Val<'a>> {
         let function = aggregate.function;
         if aggregate.property.is_some() {
             let reading = series.value(function, window, self.now);

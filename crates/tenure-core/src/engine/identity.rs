@@ -30,7 +30,13 @@ pub fn detach(
 }
 
 /// A person arrives in this root; its conditions are evaluated again beside the new account.
-pub fn attach(plan: &Plan, root: &mut Root, mut state: SubjectState, now: Timestamp, out: &mut Output) {
+pub fn attach(
+    plan: &Plan,
+    root: &mut Root,
+    mut state: SubjectState,
+    now: Timestamp,
+    out: &mut Output,
+) {
     let SubjectId::Person(person) = state.id else {
         return;
     };
@@ -118,6 +124,7 @@ impl Cx<'_> {
                 }
             }
         }
+        self.programs_ran = true;
         hooks::merge(self, &from, subject);
         self.touch(subject);
         self.start_all(subject);
@@ -126,7 +133,6 @@ impl Cx<'_> {
         self.dirty.extend(all.map(|&index| (subject, index)));
         self.people_count_changed();
         self.watch(subject);
-        self.after_programs();
         self.deliver();
     }
 
@@ -151,7 +157,11 @@ impl Cx<'_> {
 /// Puts a series where the other person keeps the same one: complete to complete and staged to
 /// staged if it can, else to what there is. What is still missing comes with the backfill.
 fn unite_series(state: &mut SubjectState, key: SeriesKey, other: SeriesKey, series: Series) {
-    let place = if state.series.contains_key(&key) { key } else { other };
+    let place = if state.series.contains_key(&key) {
+        key
+    } else {
+        other
+    };
     if let Some(known) = state.series.get_mut(&place) {
         known.merge(series);
     }

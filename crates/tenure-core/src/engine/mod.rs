@@ -88,7 +88,6 @@ impl Cx<'_> {
         self.deliver();
         for subject in woken {
             hooks::on_wake(self, subject);
-            self.after_programs();
             self.deliver();
         }
     }
@@ -120,7 +119,6 @@ fn for_each_subject(
     let mut cx = Cx::new(plan, root, now, true, out);
     for subject in subjects {
         react(&mut cx, subject);
-        cx.after_programs();
         cx.deliver();
     }
     cx.finish();

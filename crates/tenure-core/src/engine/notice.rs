@@ -44,15 +44,21 @@ impl Cx<'_> {
         }
     }
 
-    /// Evaluates all that is marked and tells programs, until nothing more follows.
+    /// Evaluates all that is marked, tells programs and runs the steps that are due, until nothing
+    /// more follows.
     pub(super) fn deliver(&mut self) {
-        self.settle();
+        self.after_programs();
         for _ in 0..MAX_REACTIONS {
-            let Some(notice) = self.notices.pop_front() else {
-                return;
-            };
-            self.tell(&notice);
+            if let Some(notice) = self.notices.pop_front() {
+                self.tell(&notice);
+                self.after_programs();
+                continue;
+            }
+            hooks::settle(self);
             self.after_programs();
+            if self.notices.is_empty() {
+                return;
+            }
         }
         self.notices.clear();
     }
@@ -71,7 +77,9 @@ impl Cx<'_> {
         let plan = self.plan;
         let condition = &plan.conditions[index.0 as usize];
         let state = self.root.subject(subject);
-        let Some(known) = state.and_then(|state| state.conditions.get(&condition.key)).copied()
+        let Some(known) = state
+            .and_then(|state| state.conditions.get(&condition.key))
+            .copied()
         else {
             return;
         };
@@ -216,7 +224,9 @@ impl Cx<'_> {
                 continue;
             }
             if let Some(state) = self.root.subject_mut(subject) {
-                state.conditions.remove(&plan.conditions[index.0 as usize].key);
+                state
+                    .conditions
+                    .remove(&plan.conditions[index.0 as usize].key);
             }
         }
     }
@@ -318,10 +328,17 @@ impl Cx<'_> {
             .collect()
     }
 
-    /// Ends the moment: every touched subject gets its next wake-up.
+    /// Ends the moment: every changed subject gets its next wake-up.
     pub(super) fn finish(mut self) {
-        for at in self.first_enrollment..self.out.enrollments.len() {
-            let subject = self.out.enrollments[at].subject;
+        let acted = self.out.enrollments.len() > self.first_enrollment
+            || self.out.decisions.len() > self.first_decision;
+        let changed: Vec<SubjectId> = if acted || self.programs_ran {
+            let dirty = self.root.subjects().filter(|state| state.dirty);
+            dirty.map(|state| state.id).collect()
+        } else {
+            Vec::new()
+        };
+        for subject in changed {
             self.touch(subject);
         }
         for subject in std::mem::take(&mut self.touched) {

@@ -43,7 +43,6 @@ pub fn adopt(
     for &subject in &subjects {
         hooks::adopt(&mut cx, subject, published);
         cx.watch(subject);
-        cx.after_programs();
         cx.deliver();
     }
     cx.finish();
@@ -84,9 +83,14 @@ impl Cx<'_> {
             return;
         };
         state.plan = plan.version;
-        state.conditions.retain(|key, _| plan.index.by_key.contains_key(key));
+        state
+            .conditions
+            .retain(|key, _| plan.index.by_key.contains_key(key));
         carry_series(plan, state, now);
-        let gone = |name: &str| plan.segment(name).is_none_or(|s| s.audience != audience(subject));
+        let gone = |name: &str| {
+            plan.segment(name)
+                .is_none_or(|s| s.audience != audience(subject))
+        };
         let left: Vec<Box<str>> = state.segments.iter().filter(|n| gone(n)).cloned().collect();
         state.segments.retain(|name| !gone(name));
         for segment in left {
@@ -108,7 +112,11 @@ impl Cx<'_> {
         let Some(state) = self.root.subject_mut(subject) else {
             return;
         };
-        let place = if state.series.contains_key(&staged) { staged } else { key };
+        let place = if state.series.contains_key(&staged) {
+            staged
+        } else {
+            key
+        };
         if let Some(known) = state.series.get_mut(&place) {
             known.merge(history);
         }

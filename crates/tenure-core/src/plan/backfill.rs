@@ -52,7 +52,9 @@ impl<'a> Backfill<'a> {
         Self {
             plan,
             until,
-            events: events.map(|(name, event)| (name.clone(), narrow(event))).collect(),
+            events: events
+                .map(|(name, event)| (name.clone(), narrow(event)))
+                .collect(),
             any_event: narrow(&plan.index.any_event),
             shards: vec![BTreeMap::new(); 1 << SHARD_BITS],
             renamed: BTreeMap::new(),
@@ -114,7 +116,9 @@ impl<'a> Backfill<'a> {
 
     /// Takes out the series of one subject.
     pub fn take(&mut self, subject: SubjectId) -> Vec<(SubjectId, SeriesKey, Series)> {
-        let parts = self.shards[shard(subject)].remove(&subject).unwrap_or_default();
+        let parts = self.shards[shard(subject)]
+            .remove(&subject)
+            .unwrap_or_default();
         let named = parts.into_iter().map(|(at, mut series)| {
             if subject.account().is_some() {
                 series.rename_people(&self.renamed);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::define::{Audience, Condition, Definitions, Place, SegmentDef};
 use crate::diagnostic::Diagnostic;
 use crate::expr::{Aggregate, Expr, Scope};
+use crate::lang::canonical;
 use crate::subject::{ConditionKey, SeriesKey};
 
 use super::series::SeriesSpec;
@@ -54,11 +55,6 @@ pub struct Reads {
     pub people_count: bool,
     /// Whether it looks at the person's account at all.
     pub account: bool,
-}
-
-/// The written form that decides whether two expressions are the same.
-pub(crate) fn canonical(expr: &Expr) -> String {
-    format!("{expr:?}")
 }
 
 /// A hash that survives restarts and versions.

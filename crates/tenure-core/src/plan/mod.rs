@@ -5,7 +5,6 @@
 //! series and conditions it touches.
 
 mod backfill;
-mod bridge;
 mod compile;
 mod conditions;
 mod index;
@@ -15,11 +14,10 @@ mod series;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use backfill::Backfill;
-pub use bridge::{Policy, Program};
+pub(crate) use conditions::audience_of;
 pub use conditions::{ConditionIndex, ConditionSet, Reads, TrackedCondition};
 pub use index::{EventIndex, Users};
 pub use properties::PropertyMap;
-pub(crate) use conditions::audience_of;
 pub(crate) use series::reach_ms;
 pub use series::{Retention, SeriesKind, SeriesSpec};
 
@@ -28,6 +26,8 @@ use crate::diagnostic::Diagnostic;
 use crate::expr::{Aggregate, Expr};
 use crate::id::Salt;
 use crate::log::PlanVersion;
+use crate::policy::Policy;
+use crate::program::{Program, ProgramIndex};
 
 /// What a plan is compiled from.
 #[derive(Debug, Clone)]
@@ -100,6 +100,7 @@ pub struct Plan {
     /// Conditions that others ask how long they have held.
     pub(crate) held: Vec<ConditionIndex>,
     pub(crate) index: index::Index,
+    pub(crate) program_index: ProgramIndex,
 }
 
 impl Plan {

@@ -4,10 +4,11 @@ use crate::aggregate::{Observed, value_key};
 use crate::define::Audience;
 use crate::engine::eval::passes;
 use crate::expr::{Aggregate, Expr, Function};
+use crate::lang::canonical;
 use crate::log::Event;
 use crate::subject::SeriesKey;
 
-use super::conditions::{canonical, stable_hash};
+use super::conditions::stable_hash;
 use super::{Plan, PropertyMap};
 
 /// How much of the instants of a key (a distinct value, a person) must be remembered.

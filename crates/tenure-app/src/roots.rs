@@ -1,0 +1,301 @@
+//! Roots in memory: loaded when touched, written back at checkpoints, forgotten when clean and
+//! long unused.
+//!
+//! Every stored state carries the log position it stands at, so states need not be written all
+//! at once: a replay skips what a root already contains.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+
+use serde::{Deserialize, Serialize};
+use tenure_core::id::{RootId, SubjectId};
+use tenure_core::log::Position;
+use tenure_core::subject::{Root, SubjectState};
+use tenure_core::time::Timestamp;
+use tenure_store::row::State;
+use tenure_store::{Store, StoreError};
+
+/// First byte of a stored state: the version of its encoding.
+const STATE_FORMAT: u8 = 1;
+/// How many subjects are kept in memory; about 1 KB each.
+pub const DEFAULT_CACHED_SUBJECTS: usize = 300_000;
+
+/// A root in memory.
+#[derive(Debug)]
+pub struct Held {
+    /// Its states.
+    pub root: Root,
+    /// The last entry it contains.
+    pub position: Position,
+    /// Entries about its subjects since its last checkpoint.
+    pub timeline: Vec<(SubjectId, Position)>,
+    /// In the list of changed roots.
+    listed: bool,
+    /// Due time of its earliest entry among the wake-ups.
+    scheduled_at: Option<Timestamp>,
+    used_at: u64,
+}
+
+/// All roots in memory and the wake-ups of all roots there are.
+#[derive(Debug)]
+pub struct Roots {
+    held: HashMap<RootId, Held>,
+    wakes: BinaryHeap<Reverse<(Timestamp, RootId)>>,
+    dirty: Vec<RootId>,
+    subject_count: usize,
+    capacity: usize,
+    ticks: u64,
+}
+
+impl Roots {
+    /// Empty, keeping about `capacity` subjects.
+    pub fn new(capacity: usize) -> Self {
+        Self {
+            held: HashMap::new(),
+            wakes: BinaryHeap::new(),
+            dirty: Vec::new(),
+            subject_count: 0,
+            capacity,
+            ticks: 0,
+        }
+    }
+
+    /// Notes a wake-up of a root that is not in memory.
+    pub fn schedule(&mut self, at: Timestamp, root: RootId) {
+        self.wakes.push(Reverse((at, root)));
+    }
+
+    /// Whether a root is in memory.
+    pub fn contains(&self, id: RootId) -> bool {
+        self.held.contains_key(&id)
+    }
+
+    /// Brings roots into memory, in bulk; unknown ones come in empty.
+    pub fn load(&mut self, store: &dyn Store, ids: &mut Vec<RootId>) -> Result<(), StoreError> {
+        ids.retain(|id| !self.held.contains_key(id));
+        ids.sort_unstable();
+        ids.dedup();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        for id in ids.iter() {
+            self.held.insert(*id, Held::empty(*id, self.ticks));
+        }
+        for row in store.states(ids)? {
+            let (position, state) = decode(&row.bytes)?;
+            let Some(held) = self.held.get_mut(&row.root) else {
+                continue;
+            };
+            held.position = held.position.max(position);
+            // A root that was stored has its wake-up among the wake-ups already.
+            held.scheduled_at = match (held.scheduled_at, state.wake_at) {
+                (Some(known), Some(at)) => Some(known.min(at)),
+                (known, at) => known.or(at),
+            };
+            self.subject_count += 1;
+            held.insert(state);
+        }
+        Ok(())
+    }
+
+    /// A root, which must have been loaded, to work on.
+    pub fn get_mut(&mut self, id: RootId) -> &mut Held {
+        self.ticks += 1;
+        let ticks = self.ticks;
+        let held = self
+            .held
+            .entry(id)
+            .or_insert_with(|| Held::empty(id, ticks));
+        held.used_at = ticks;
+        held
+    }
+
+    /// A root, if it is in memory.
+    pub fn get(&self, id: RootId) -> Option<&Held> {
+        self.held.get(&id)
+    }
+
+    /// To be called after a root was worked on: notes that it changed and when it wakes.
+    pub fn touched(&mut self, id: RootId, position: Position) {
+        let Some(held) = self.held.get_mut(&id) else {
+            return;
+        };
+        held.position = held.position.max(position);
+        if !held.listed
+            && (!held.timeline.is_empty() || held.root.subjects().any(|subject| subject.dirty))
+        {
+            held.listed = true;
+            self.dirty.push(id);
+        }
+        if let Some(at) = held.root.wake_at() {
+            if held.scheduled_at.is_none_or(|known| at < known) {
+                held.scheduled_at = Some(at);
+                self.wakes.push(Reverse((at, id)));
+            }
+        }
+    }
+
+    /// When the next wake-up is due.
+    pub fn next_wake(&self) -> Option<Timestamp> {
+        self.wakes.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// Takes up to `limit` roots whose wake-up is due at or before `until`.
+    pub fn take_due(&mut self, until: Timestamp, limit: usize) -> Vec<RootId> {
+        let mut due = Vec::new();
+        while due.len() < limit {
+            let Some(Reverse((at, id))) =
+                self.wakes.peek().copied().filter(|next| next.0.0 <= until)
+            else {
+                break;
+            };
+            self.wakes.pop();
+            if let Some(held) = self.held.get_mut(&id) {
+                if held.scheduled_at == Some(at) {
+                    held.scheduled_at = None;
+                }
+            }
+            due.push(id);
+        }
+        due
+    }
+
+    /// How many roots changed since they were stored.
+    pub fn dirty_count(&self) -> usize {
+        self.dirty.len()
+    }
+
+    /// Takes the list of changed roots; each is to be passed to [`Roots::store`].
+    pub fn take_dirty(&mut self) -> Vec<RootId> {
+        std::mem::take(&mut self.dirty)
+    }
+
+    /// Encodes the changed states of a root and marks them as stored.
+    pub fn encode(
+        &mut self,
+        id: RootId,
+        states: &mut Vec<State>,
+        timelines: &mut Vec<(SubjectId, Vec<Position>)>,
+    ) -> Result<(), StoreError> {
+        let Some(held) = self.held.get_mut(&id) else {
+            return Ok(());
+        };
+        held.listed = false;
+        for subject in held.root.subjects_mut().filter(|subject| subject.dirty) {
+            subject.dirty = false;
+            states.push(State {
+                subject: subject.id,
+                root: id,
+                wake_at: subject.wake_at,
+                bytes: encode(held.position, subject)?,
+            });
+        }
+        let mut entries = std::mem::take(&mut held.timeline);
+        entries.sort_unstable();
+        entries.dedup();
+        for (subject, position) in entries {
+            match timelines.last_mut() {
+                Some((last, positions)) if *last == subject => positions.push(position),
+                _ => timelines.push((subject, vec![position])),
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes that a subject left memory's count (merged or moved away with its root emptied).
+    pub fn drop_if_empty(&mut self, id: RootId) {
+        if self
+            .held
+            .get(&id)
+            .is_some_and(|held| held.root.subjects().next().is_none() && held.timeline.is_empty())
+        {
+            self.held.remove(&id);
+        }
+    }
+
+    /// Forgets clean roots that were not used for long, when there are too many.
+    pub fn evict(&mut self) {
+        self.subject_count = self
+            .held
+            .values()
+            .map(|held| held.root.subjects().count())
+            .sum();
+        if self.subject_count <= self.capacity {
+            return;
+        }
+        let mut ages: Vec<u64> = self.held.values().map(|held| held.used_at).collect();
+        let keep = self.held.len() * 3 / 4 * self.capacity / self.subject_count.max(1);
+        let index = ages
+            .len()
+            .saturating_sub(keep.max(1))
+            .min(ages.len().saturating_sub(1));
+        let (_, threshold, _) = ages.select_nth_unstable(index);
+        let threshold = *threshold;
+        self.held.retain(|_, held| {
+            held.listed || !held.timeline.is_empty() || held.used_at >= threshold
+        });
+        self.subject_count = self
+            .held
+            .values()
+            .map(|held| held.root.subjects().count())
+            .sum();
+    }
+
+    /// Ids of the roots in memory, in order.
+    pub fn ids(&self) -> Vec<RootId> {
+        let mut ids: Vec<RootId> = self.held.keys().copied().collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// How many subjects are in memory, as of the last eviction.
+    pub fn subject_count(&self) -> usize {
+        self.subject_count
+    }
+}
+
+impl Held {
+    fn empty(id: RootId, used_at: u64) -> Self {
+        Self {
+            root: Root::new(id),
+            position: 0,
+            timeline: Vec::new(),
+            listed: false,
+            scheduled_at: None,
+            used_at,
+        }
+    }
+
+    fn insert(&mut self, state: SubjectState) {
+        match state.id {
+            SubjectId::Account(_) => self.root.account = Some(state),
+            SubjectId::Person(person) => drop(self.root.people.insert(person, state)),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct StoredRef<'a>(Position, &'a SubjectState);
+
+#[derive(Deserialize)]
+struct Stored(Position, SubjectState);
+
+fn encode(position: Position, state: &SubjectState) -> Result<Vec<u8>, StoreError> {
+    let start = vec![STATE_FORMAT];
+    postcard::to_extend(&StoredRef(position, state), start)
+        .map_err(|error| StoreError::Other(format!("a state cannot be encoded: {error}")))
+}
+
+/// Reads a stored state: the position it stands at, and the state.
+pub fn decode(bytes: &[u8]) -> Result<(Position, SubjectState), StoreError> {
+    let damaged = |what: &str| StoreError::Damaged(format!("a subject's state {what}"));
+    match bytes.split_first() {
+        Some((&STATE_FORMAT, rest)) => {
+            let Stored(position, state) =
+                postcard::from_bytes(rest).map_err(|_| damaged("cannot be decoded"))?;
+            Ok((position, state))
+        }
+        Some(_) => Err(damaged("is of an unknown format")),
+        None => Err(damaged("is empty")),
+    }
+}
