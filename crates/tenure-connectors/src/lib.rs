@@ -12,11 +12,11 @@
 //pub mod bounce;
 pub mod email;
 pub mod file;
-//mod html;
+mod html;
 mod outcome;
 mod redact;
 pub mod smtp;
-//pub mod template;
+pub mod template;
 //pub mod tracking;
 
 pub use email::PreparedEmail;
