@@ -73,6 +73,7 @@ pub(super) fn compile(sources: PlanSources) -> Result<Plan, Vec<Diagnostic>> {
     Ok(Plan {
         version: sources.version,
         salt: sources.salt,
+        held: conditions.held,
         series: conditions.series,
         conditions: conditions.conditions,
         segments,

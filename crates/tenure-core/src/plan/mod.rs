@@ -14,9 +14,11 @@ mod series;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use backfill::Backfill;
+pub(crate) use conditions::audience_of;
 pub use conditions::{ConditionIndex, ConditionSet, Reads, TrackedCondition};
 pub use index::{EventIndex, Users};
 pub use properties::PropertyMap;
+pub(crate) use series::reach_ms;
 pub use series::{Retention, SeriesKind, SeriesSpec};
 
 use crate::define::{Audience, Definitions, ProgramDef};
@@ -95,6 +97,8 @@ pub struct Plan {
     pub policy: Policy,
     /// Programs that are paused.
     pub paused: BTreeSet<String>,
+    /// Conditions that others ask how long they have held.
+    pub(crate) held: Vec<ConditionIndex>,
     pub(crate) index: index::Index,
     pub(crate) program_index: ProgramIndex,
 }
@@ -137,9 +141,11 @@ impl Plan {
             .map(|&at| &self.segments[at as usize])
     }
 
-    /// The tracked condition with this very expression.
-    pub fn condition_of(&self, audience: Audience, expr: &Expr) -> Option<ConditionIndex> {
-        self.index.held.iter().copied().find(|at| {
+    /// The tracked condition with this very expression, among those others ask how long they have
+    /// held.
+    pub(crate) fn condition_of(&self, audience: Audience, expr: &Expr) -> Option<ConditionIndex> {
+        let held = self.held.iter().copied();
+        held.into_iter().find(|at| {
             let known = &self.conditions[at.0 as usize];
             known.audience == audience && known.expr == *expr
         })
