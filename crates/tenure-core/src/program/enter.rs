@@ -209,12 +209,12 @@ fn add(
     let watch_ms = program.goal.as_ref().and_then(|goal| goal.within_ms);
     let watch_until = now.plus_ms(watch_ms.unwrap_or(HOLDOUT_WATCH_MS));
     let first = program.first.map(|at| program.steps[at].name.clone());
+    cx.touch(subject);
     let Some(state) = cx.root.subject_mut(subject) else {
         return EnrollmentId(0);
     };
     let id = derive_id(salt, state, program, entrance.key.as_deref(), now);
     make_room(state);
-    state.dirty = true;
     state.enrollments.push(EnrollmentState {
         id,
         program: program.name.clone(),

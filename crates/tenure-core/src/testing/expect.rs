@@ -33,7 +33,10 @@ impl<'a> Expectations<'a> {
                 None => Ok(()),
                 Some(entry) => {
                     let at = elapsed(entry.at.since_ms(self.start));
-                    Err(format!("expected not to have entered, but it did at {at}: {}", entry.reason))
+                    Err(format!(
+                        "expected not to have entered, but it did at {at}: {}",
+                        entry.reason
+                    ))
                 }
             },
             MomentKind::ExpectExited(reason) => self.exited(world, reason),
@@ -72,13 +75,18 @@ impl<'a> Expectations<'a> {
         if all.is_empty() {
             return "nothing happened: nothing has started the program so far".into();
         }
-        let shown = all[all.len().saturating_sub(SHOWN)..].iter().map(|decision| {
-            let at = elapsed(decision.at.since_ms(self.start));
-            let step = decision.step.as_deref().unwrap_or("-");
-            let outcome = decision.outcome.as_str();
-            format!("{at} {step} {outcome}: {}", decision.reason)
-        });
-        format!("what happened last: {}", shown.collect::<Vec<_>>().join("; "))
+        let shown = all[all.len().saturating_sub(SHOWN)..]
+            .iter()
+            .map(|decision| {
+                let at = elapsed(decision.at.since_ms(self.start));
+                let step = decision.step.as_deref().unwrap_or("-");
+                let outcome = decision.outcome.as_str();
+                format!("{at} {step} {outcome}: {}", decision.reason)
+            });
+        format!(
+            "what happened last: {}",
+            shown.collect::<Vec<_>>().join("; ")
+        )
     }
 
     fn entered(&self, world: &World<'_>) -> Result<(), String> {
@@ -106,7 +114,10 @@ impl<'a> Expectations<'a> {
         if found.iter().copied().any(|decision| fits(&decision)) {
             return Ok(());
         }
-        Err(format!("expected to have left by `{reason}`; {}", self.instead(world)))
+        Err(format!(
+            "expected to have left by `{reason}`; {}",
+            self.instead(world)
+        ))
     }
 
     fn task(&mut self, world: &World<'_>, name: &str, to: Option<&str>) -> Result<(), String> {
@@ -122,7 +133,9 @@ impl<'a> Expectations<'a> {
         match (to, task.owner.as_deref()) {
             (Some(to), owner) if owner != Some(to) => {
                 let owner = owner.unwrap_or("nobody");
-                Err(format!("expected the task `{name}` for `{to}`, but it is for `{owner}`"))
+                Err(format!(
+                    "expected the task `{name}` for `{to}`, but it is for `{owner}`"
+                ))
             }
             _ => Ok(()),
         }
@@ -130,8 +143,15 @@ impl<'a> Expectations<'a> {
 
     fn message(&self, world: &World<'_>, template: &str) -> Result<(), String> {
         let ours = |program: &str| program == self.program.name.as_ref();
-        let mut sent = world.out.messages.iter().filter(|message| ours(&message.program));
-        if sent.clone().any(|message| message.template.as_ref() == template) {
+        let mut sent = world
+            .out
+            .messages
+            .iter()
+            .filter(|message| ours(&message.program));
+        if sent
+            .clone()
+            .any(|message| message.template.as_ref() == template)
+        {
             return Ok(());
         }
         match sent.next_back() {
@@ -139,14 +159,23 @@ impl<'a> Expectations<'a> {
                 "expected the message `{template}`, but the last one was `{}`",
                 other.template
             )),
-            None => Err(format!("expected the message `{template}`; {}", self.instead(world))),
+            None => Err(format!(
+                "expected the message `{template}`; {}",
+                self.instead(world)
+            )),
         }
     }
 
     fn decision(&self, world: &World<'_>, outcome: &str) -> Result<(), String> {
-        if self.of_program(world).any(|decision| decision.outcome.as_str() == outcome) {
+        if self
+            .of_program(world)
+            .any(|decision| decision.outcome.as_str() == outcome)
+        {
             return Ok(());
         }
-        Err(format!("expected a step to be `{outcome}`; {}", self.instead(world)))
+        Err(format!(
+            "expected a step to be `{outcome}`; {}",
+            self.instead(world)
+        ))
     }
 }

@@ -134,7 +134,12 @@ fn program_of<'a>(plan: &'a Plan, test: &TestDef) -> Result<&'a Program, String>
 
 /// A time since the start as people write it: `10d`, `1d 2h 30m`.
 fn elapsed(ms: i64) -> String {
-    let units = [(DAY_MS, "d"), (HOUR_MS, "h"), (MINUTE_MS, "m"), (1_000, "s")];
+    let units = [
+        (DAY_MS, "d"),
+        (HOUR_MS, "h"),
+        (MINUTE_MS, "m"),
+        (1_000, "s"),
+    ];
     let mut left = ms.abs();
     let mut parts = Vec::new();
     for (unit_ms, unit) in units {

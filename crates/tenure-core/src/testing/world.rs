@@ -60,7 +60,9 @@ impl<'a> World<'a> {
     fn introduce(&mut self, test: &TestDef) {
         let given = |traits: &[(String, Value)]| -> Vec<(String, Option<Value>)> {
             let known = traits.iter();
-            known.map(|(name, value)| (name.clone(), Some(value.clone()))).collect()
+            known
+                .map(|(name, value)| (name.clone(), Some(value.clone())))
+                .collect()
         };
         if self.account.is_some() {
             let body = self.profile(Audience::Account, &given(&test.account));
@@ -168,7 +170,9 @@ impl<'a> World<'a> {
             account: self.account,
             occurred_at: self.now,
             historical: false,
-            traits: changes.map(|(name, value)| (name.as_str().into(), value.clone())).collect(),
+            traits: changes
+                .map(|(name, value)| (name.as_str().into(), value.clone()))
+                .collect(),
             identifiers: vec![Identifier {
                 kind,
                 value: "test".into(),
@@ -180,9 +184,16 @@ impl<'a> World<'a> {
     pub(super) fn trace(&self, start: Timestamp) -> Vec<String> {
         let told = self.told.iter().map(|(at, text)| (*at, 0, text.clone()));
         let decided = self.out.decisions.iter().map(|decision| {
-            let step = decision.step.as_deref().map_or_else(String::new, |step| format!(" {step}"));
+            let step = decision
+                .step
+                .as_deref()
+                .map_or_else(String::new, |step| format!(" {step}"));
             let (program, outcome) = (&decision.program, decision.outcome.as_str());
-            (decision.at, 1, format!("{program}{step}: {outcome} ({})", decision.reason))
+            (
+                decision.at,
+                1,
+                format!("{program}{step}: {outcome} ({})", decision.reason),
+            )
         });
         let mut lines: Vec<(Timestamp, u8, String)> = told.chain(decided).collect();
         lines.sort_by_key(|(at, order, _)| (*at, *order));
@@ -203,7 +214,10 @@ fn cast(
         let parts: [&[u8]; 2] = [b"program test", &attempt.to_be_bytes()];
         let account: AccountId = plan.salt.derive(&parts);
         let person: PersonId = plan.salt.derive(&parts);
-        (wants_account.then_some(account), wants_person.then_some(person))
+        (
+            wants_account.then_some(account),
+            wants_person.then_some(person),
+        )
     };
     let treated = |(account, person): &(Option<AccountId>, Option<PersonId>)| {
         let account = account.map(SubjectId::Account);
@@ -212,7 +226,8 @@ fn cast(
         let root = subjects.first().map(|first| RootId(*first));
         plan.programs.iter().all(|program| {
             let held = |subject: &SubjectId| {
-                root.and_then(|root| hold_out(plan, root, *subject, program)).is_some()
+                root.and_then(|root| hold_out(plan, root, *subject, program))
+                    .is_some()
             };
             !subjects.iter().any(held)
         })
@@ -225,8 +240,16 @@ fn say(body: &Body<'_>) -> String {
     match body {
         Body::Event(event) => format!("event {} {}", event.name, event.properties),
         Body::Profile(profile) => {
-            let names: Vec<&str> = profile.traits.iter().map(|(name, _)| name.as_ref()).collect();
-            let whose = if profile.subject.account().is_some() { "account" } else { "person" };
+            let names: Vec<&str> = profile
+                .traits
+                .iter()
+                .map(|(name, _)| name.as_ref())
+                .collect();
+            let whose = if profile.subject.account().is_some() {
+                "account"
+            } else {
+                "person"
+            };
             format!("{whose} traits {}", names.join(", "))
         }
         _ => "another entry".into(),

@@ -12,16 +12,16 @@ use tenure_core::subject::{Root, SubjectState};
 use tenure_core::time::Timestamp;
 use tenure_core::value::flatten;
 
-pub const ACCOUNT: AccountId = AccountId(1);
-pub const ANN: PersonId = PersonId(11);
-pub const BEN: PersonId = PersonId(12);
+pub(crate) const ACCOUNT: AccountId = AccountId(1);
+pub(crate) const ANN: PersonId = PersonId(11);
+pub(crate) const BEN: PersonId = PersonId(12);
 
 /// Monday, 2026-01-05T09:00:00Z.
-pub fn monday() -> Timestamp {
+pub(crate) fn monday() -> Timestamp {
     Timestamp::parse("2026-01-05T09:00:00Z").unwrap()
 }
 
-pub fn when(text: &str, audience: Audience) -> Condition {
+pub(crate) fn when(text: &str, audience: Audience) -> Condition {
     Condition {
         text: text.into(),
         expr: parse_condition(text, audience).unwrap_or_else(|found| panic!("{text}: {found:?}")),
@@ -29,11 +29,11 @@ pub fn when(text: &str, audience: Audience) -> Condition {
     }
 }
 
-pub fn if_person(text: &str) -> Condition {
+pub(crate) fn if_person(text: &str) -> Condition {
     when(text, Audience::Person)
 }
 
-pub fn filter(text: &str) -> Condition {
+pub(crate) fn filter(text: &str) -> Condition {
     Condition {
         text: text.into(),
         expr: parse_filter(text).unwrap_or_else(|found| panic!("{text}: {found:?}")),
@@ -42,7 +42,7 @@ pub fn filter(text: &str) -> Condition {
 }
 
 /// A program about people that starts with the event `go`, any number of times.
-pub fn program(name: &str, steps: Vec<StepDef>) -> ProgramDef {
+pub(crate) fn program(name: &str, steps: Vec<StepDef>) -> ProgramDef {
     ProgramDef {
         name: name.into(),
         about: String::new(),
@@ -62,14 +62,14 @@ pub fn program(name: &str, steps: Vec<StepDef>) -> ProgramDef {
     }
 }
 
-pub fn on_event(event: &str) -> Entry {
+pub(crate) fn on_event(event: &str) -> Entry {
     Entry::Event {
         event: event.into(),
         filter: None,
     }
 }
 
-pub fn step(name: &str, kind: StepKind) -> StepDef {
+pub(crate) fn step(name: &str, kind: StepKind) -> StepDef {
     StepDef {
         name: name.into(),
         only_if: None,
@@ -79,11 +79,11 @@ pub fn step(name: &str, kind: StepKind) -> StepDef {
 }
 
 /// Sends the template of the step's own name.
-pub fn send(name: &str) -> StepDef {
+pub(crate) fn send(name: &str) -> StepDef {
     send_to(name, Recipient::Subject, None)
 }
 
-pub fn send_to(name: &str, to: Recipient, topic: Option<&str>) -> StepDef {
+pub(crate) fn send_to(name: &str, to: Recipient, topic: Option<&str>) -> StepDef {
     let def = SendDef {
         channel: "email".into(),
         to,
@@ -94,11 +94,11 @@ pub fn send_to(name: &str, to: Recipient, topic: Option<&str>) -> StepDef {
     step(name, StepKind::Send(def))
 }
 
-pub fn wait(name: &str, wait: WaitDef) -> StepDef {
+pub(crate) fn wait(name: &str, wait: WaitDef) -> StepDef {
     step(name, StepKind::Wait(wait))
 }
 
-pub fn until(what: Awaited, at_most_ms: i64, then: &str, otherwise: &str) -> WaitDef {
+pub(crate) fn until(what: Awaited, at_most_ms: i64, then: &str, otherwise: &str) -> WaitDef {
     WaitDef::Until {
         what,
         at_most_ms: Some(at_most_ms),
@@ -107,7 +107,7 @@ pub fn until(what: Awaited, at_most_ms: i64, then: &str, otherwise: &str) -> Wai
     }
 }
 
-pub fn topics() -> Vec<TopicDef> {
+pub(crate) fn topics() -> Vec<TopicDef> {
     let topic = |name: &str, transactional| TopicDef {
         name: name.into(),
         title: name.into(),
@@ -121,7 +121,7 @@ pub fn topics() -> Vec<TopicDef> {
     ]
 }
 
-pub fn definitions(programs: Vec<ProgramDef>) -> Definitions {
+pub(crate) fn definitions(programs: Vec<ProgramDef>) -> Definitions {
     Definitions {
         programs,
         policy: PolicyDef {
@@ -132,7 +132,7 @@ pub fn definitions(programs: Vec<ProgramDef>) -> Definitions {
     }
 }
 
-pub fn sources(version: PlanVersion, current: Definitions) -> PlanSources {
+pub(crate) fn sources(version: PlanVersion, current: Definitions) -> PlanSources {
     PlanSources {
         version,
         salt: Salt([7; 32]),
@@ -143,27 +143,27 @@ pub fn sources(version: PlanVersion, current: Definitions) -> PlanSources {
     }
 }
 
-pub fn compile(sources: PlanSources) -> Plan {
+pub(crate) fn compile(sources: PlanSources) -> Plan {
     Plan::compile(sources).unwrap_or_else(|found| panic!("{found:#?}"))
 }
 
 /// One account with Ann and Ben, at its own clock.
-pub struct Company {
-    pub plan: Plan,
-    pub root: Root,
-    pub now: Timestamp,
-    pub out: Output,
+pub(crate) struct Company {
+    pub(crate) plan: Plan,
+    pub(crate) root: Root,
+    pub(crate) now: Timestamp,
+    pub(crate) out: Output,
     /// Every entry, to be replayed.
-    pub log: Vec<(Timestamp, Body<'static>)>,
+    pub(crate) log: Vec<(Timestamp, Body<'static>)>,
     returned: usize,
 }
 
 impl Company {
-    pub fn of(programs: Vec<ProgramDef>) -> Self {
+    pub(crate) fn of(programs: Vec<ProgramDef>) -> Self {
         Self::with(definitions(programs), monday())
     }
 
-    pub fn with(definitions: Definitions, start: Timestamp) -> Self {
+    pub(crate) fn with(definitions: Definitions, start: Timestamp) -> Self {
         let mut company = Self::empty(compile(sources(1, definitions)), start);
         company.traits(
             SubjectId::Account(ACCOUNT),
@@ -176,7 +176,7 @@ impl Company {
         company
     }
 
-    pub fn empty(plan: Plan, start: Timestamp) -> Self {
+    pub(crate) fn empty(plan: Plan, start: Timestamp) -> Self {
         Self {
             plan,
             root: Root::new(RootId(SubjectId::Account(ACCOUNT))),
@@ -187,7 +187,7 @@ impl Company {
         }
     }
 
-    pub fn append(&mut self, body: Body<'static>) {
+    pub(crate) fn append(&mut self, body: Body<'static>) {
         self.log.push((self.now, body.clone()));
         let entry = LogEntry {
             position: self.log.len() as u64,
@@ -215,11 +215,11 @@ impl Company {
         }
     }
 
-    pub fn event(&mut self, person: PersonId, name: &str, properties: &str) {
+    pub(crate) fn event(&mut self, person: PersonId, name: &str, properties: &str) {
         self.event_at(person, name, properties, self.now, false);
     }
 
-    pub fn event_at(
+    pub(crate) fn event_at(
         &mut self,
         person: PersonId,
         name: &str,
@@ -239,11 +239,11 @@ impl Company {
         }));
     }
 
-    pub fn go(&mut self) {
+    pub(crate) fn go(&mut self) {
         self.event(ANN, "go", "{}");
     }
 
-    pub fn traits(&mut self, subject: SubjectId, json: &str) {
+    pub(crate) fn traits(&mut self, subject: SubjectId, json: &str) {
         let json: serde_json::Value = serde_json::from_str(json).unwrap();
         self.append(Body::Profile(Profile {
             subject,
@@ -255,15 +255,15 @@ impl Company {
         }));
     }
 
-    pub fn ann(&mut self, json: &str) {
+    pub(crate) fn ann(&mut self, json: &str) {
         self.traits(SubjectId::Person(ANN), json);
     }
 
-    pub fn command(&mut self, command: Command) {
+    pub(crate) fn command(&mut self, command: Command) {
         self.append(Body::Command(command));
     }
 
-    pub fn enroll(&mut self, program: &str) {
+    pub(crate) fn enroll(&mut self, program: &str) {
         self.command(Command::Enroll {
             program: program.into(),
             subject: SubjectId::Person(ANN),
@@ -274,11 +274,11 @@ impl Company {
     }
 
     /// Lets time pass, wake-up by wake-up.
-    pub fn advance(&mut self, ms: i64) {
+    pub(crate) fn advance(&mut self, ms: i64) {
         self.advance_to(self.now.plus_ms(ms));
     }
 
-    pub fn advance_to(&mut self, to: Timestamp) {
+    pub(crate) fn advance_to(&mut self, to: Timestamp) {
         while let Some(at) = self.root.wake_at().filter(|at| *at <= to) {
             self.now = self.now.max(at);
             engine::wake(&self.plan, &mut self.root, self.now, &mut self.out);
@@ -289,12 +289,12 @@ impl Company {
         self.feed_back();
     }
 
-    pub fn state(&self, person: PersonId) -> &SubjectState {
+    pub(crate) fn state(&self, person: PersonId) -> &SubjectState {
         &self.root.people[&person]
     }
 
     /// Templates of the messages decided so far.
-    pub fn sent(&self) -> Vec<&str> {
+    pub(crate) fn sent(&self) -> Vec<&str> {
         self.out
             .messages
             .iter()
@@ -303,7 +303,7 @@ impl Company {
     }
 
     /// Decisions so far as `step outcome`, those about entering and leaving as `outcome`.
-    pub fn decided(&self) -> Vec<String> {
+    pub(crate) fn decided(&self) -> Vec<String> {
         let line = |decision: &tenure_core::decision::Decision| match &decision.step {
             Some(step) => format!("{step} {}", decision.outcome.as_str()),
             None => decision.outcome.as_str().to_owned(),
@@ -313,7 +313,7 @@ impl Company {
 
     /// The reason of the last decision with this outcome.
     #[track_caller]
-    pub fn reason(&self, outcome: Outcome) -> &str {
+    pub(crate) fn reason(&self, outcome: Outcome) -> &str {
         let mut found = self.out.decisions.iter().rev();
         let decision = found.find(|decision| decision.outcome == outcome);
         let decided = || panic!("no {outcome:?} among {:#?}", self.out.decisions);

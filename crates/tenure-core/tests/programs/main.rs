@@ -1,5 +1,10 @@
 //! Programs and the contact policy, through the engine.
 
+#![allow(
+    clippy::wildcard_imports,
+    reason = "tests speak in the words of the definitions"
+)]
+
 mod company;
 mod enter;
 mod policy;
