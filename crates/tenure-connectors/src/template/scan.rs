@@ -221,7 +221,7 @@ fn pieces(text: &str) -> Vec<Piece> {
 }
 
 fn next_opening(text: &str, from: usize) -> Option<usize> {
-    let rest = text[from..].as_bytes();
+    let rest = &text.as_bytes()[from..];
     let offset = rest
         .windows(2)
         .position(|pair| pair == b"{{" || pair == b"{%")?;

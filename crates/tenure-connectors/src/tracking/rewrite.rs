@@ -42,7 +42,7 @@ pub fn track(html: &str, message_id: &str, signer: &LinkSigner, tracking: &Track
             }
             let token = signer.seal_click(message_id, link_index, &url);
             out.push_str(&html[copied..range.start]);
-            out.push_str(&format!("\"{}/t/c/{token}\"", escape(base)));
+            out.extend(["\"", &escape(base), "/t/c/", &token, "\""]);
             copied = range.end;
             link_index += 1;
         }
@@ -88,15 +88,29 @@ fn hidden_parts(
     let mut parts = String::new();
     if tracking.clicks {
         let token = signer.seal(Purpose::Hidden, &[message_id]);
-        parts.push_str(&format!(
-            "<a href=\"{base}/t/h/{token}\" style=\"display:none\" aria-hidden=\"true\" tabindex=\"-1\"></a>"
-        ));
+        let attributes = "style=\"display:none\" aria-hidden=\"true\" tabindex=\"-1\"";
+        parts.extend([
+            "<a href=\"",
+            &base,
+            "/t/h/",
+            &token,
+            "\" ",
+            attributes,
+            "></a>",
+        ]);
     }
     if tracking.opens {
         let token = signer.seal(Purpose::Open, &[message_id]);
-        parts.push_str(&format!(
-            "<img src=\"{base}/t/o/{token}.gif\" width=\"1\" height=\"1\" alt=\"\" style=\"border:0\">"
-        ));
+        let attributes = "width=\"1\" height=\"1\" alt=\"\" style=\"border:0\"";
+        parts.extend([
+            "<img src=\"",
+            &base,
+            "/t/o/",
+            &token,
+            ".gif\" ",
+            attributes,
+            ">",
+        ]);
     }
     parts
 }
