@@ -1,6 +1,7 @@
 //! Compiling a template once and rendering it for each recipient.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, Write};
 
 use liquid_core::parser;
@@ -31,8 +32,8 @@ pub enum Strict {
     No,
 }
 
-/// A finished message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// A finished message. Prints its sizes only.
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Rendered {
     /// One line.
     pub subject: String,
@@ -40,6 +41,16 @@ pub struct Rendered {
     pub html: String,
     /// Plain text.
     pub text: String,
+}
+
+impl fmt::Debug for Rendered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rendered")
+            .field("subject_bytes", &self.subject.len())
+            .field("html_bytes", &self.html.len())
+            .field("text_bytes", &self.text.len())
+            .finish()
+    }
 }
 
 /// Why a template could not be rendered for this data. Holds names and places, no values.
@@ -505,7 +516,8 @@ fn rewritten_piece(text: &str, piece: &Piece, index: usize, mode: Mode) -> Strin
 }
 
 fn site(expression: &str, index: usize, mode: Mode) -> usize {
-    let is_raw = filter_names(expression).last() == Some("raw");
+    // `escape` last has done the work already.
+    let is_raw = matches!(filter_names(expression).last(), Some("raw" | "escape"));
     Site {
         index,
         is_escaped: mode == Mode::Html && !is_raw,

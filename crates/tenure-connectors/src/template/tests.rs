@@ -124,6 +124,7 @@ fn a_default_or_a_test_for_existence_makes_a_variable_optional() {
         ("a {{- ' b ' -}} c", "a b c"),
         ("a {{- known -}} c", "ac"),
         ("{{ true }} {{ 'a|b' | upcase }}", "true A|B"),
+        ("{{ '<b>' | escape }}", "&lt;b&gt;"),
     ] {
         assert_eq!(html(body, &data), out, "{body}");
     }
