@@ -12,7 +12,8 @@ use thiserror::Error;
 use super::language::{Frame, Progress, Site, language};
 use super::layout::{Layout, is_mjml, lay_out, restore, to_html};
 use super::scan::{
-    Kind, Piece, Scan, VariableUse, filter_names, first_filter, outside_quotes, scan, tag_name,
+    Kind, PIECE_MAX_BYTES, Piece, Scan, VariableUse, filter_names, first_filter, outside_quotes,
+    scan, tag_name,
 };
 use super::source::{Part, Template, Variant};
 use super::{Severity, TemplateProblem};
@@ -427,6 +428,7 @@ impl Problems {
             .pieces
             .iter()
             .filter(|piece| piece.kind == Kind::Output && !piece.inner.is_empty())
+            .filter(|piece| piece.range.len() <= PIECE_MAX_BYTES)
         {
             self.try_parse(part, piece.range.clone());
         }
