@@ -81,9 +81,11 @@ pub(super) fn judge(status: Option<&str>, words: &str) -> Bounce {
     match status {
         Some(status) if status.starts_with('4') || SOFT_STATUSES.contains(&status) => Bounce::Soft,
         Some(status) if status.starts_with("5.7.") => {
-            match HARD_POLICY_STATUSES.contains(&status) || says_hard {
-                true if !says_soft => Bounce::Hard,
-                _ => Bounce::Soft,
+            let is_about_address = HARD_POLICY_STATUSES.contains(&status) || says_hard;
+            if is_about_address && !says_soft {
+                Bounce::Hard
+            } else {
+                Bounce::Soft
             }
         }
         Some(status) if is_vague(status) && says_soft && !says_hard => Bounce::Soft,
