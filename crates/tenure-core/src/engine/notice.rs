@@ -113,7 +113,12 @@ impl Cx<'_> {
         }
     }
 
-    fn sync_membership(&mut self, subject: SubjectId, index: ConditionIndex, holds: bool) {
+    pub(super) fn sync_membership(
+        &mut self,
+        subject: SubjectId,
+        index: ConditionIndex,
+        holds: bool,
+    ) {
         let plan = self.plan;
         for &segment in &plan.index.condition_segments[index.0 as usize] {
             let name = &plan.segments[segment as usize].name;
