@@ -88,8 +88,10 @@ impl<'a> Iterator for Tokens<'a> {
 
 impl<'a> Tokens<'a> {
     fn markup(&mut self, rest: &'a str) -> Option<Token<'a>> {
-        if rest.starts_with("<!--") {
-            self.at += rest[4..].find("-->").map_or(rest.len(), |end| end + 7);
+        if let Some(comment) = rest.strip_prefix("<!--") {
+            self.at += comment
+                .find("-->")
+                .map_or(rest.len(), |end| end + "<!---->".len());
             return Some(Token::Other);
         }
         if rest.starts_with("<!") || rest.starts_with("<?") {
@@ -269,15 +271,12 @@ pub(crate) fn unescape(text: &str) -> Cow<'_, str> {
             .bytes()
             .take(REFERENCE_MAX_BYTES)
             .position(|byte| byte == b';');
-        match end.and_then(|end| Some((reference(&rest[1..end])?, end))) {
-            Some((c, end)) => {
-                out.push(c);
-                rest = &rest[end + 1..];
-            }
-            None => {
-                out.push('&');
-                rest = &rest[1..];
-            }
+        if let Some((c, end)) = end.and_then(|end| Some((reference(&rest[1..end])?, end))) {
+            out.push(c);
+            rest = &rest[end + 1..];
+        } else {
+            out.push('&');
+            rest = &rest[1..];
         }
     }
     out.push_str(rest);

@@ -9,7 +9,7 @@
 //! - [`tracking`]: signed links, open pixel, and telling people's clicks from machines'
 //! - [`bounce`]: delivery reports and complaints to facts
 
-//pub mod bounce;
+pub mod bounce;
 pub mod email;
 pub mod file;
 mod html;
@@ -17,7 +17,7 @@ mod outcome;
 mod redact;
 pub mod smtp;
 pub mod template;
-//pub mod tracking;
+pub mod tracking;
 
 pub use email::PreparedEmail;
 pub use outcome::{Outcome, Stage};

@@ -36,15 +36,9 @@ pub struct Cx<'a> {
     /// it depends on.
     pub(super) dirty: BTreeSet<(SubjectId, ConditionIndex)>,
     pub(super) notices: VecDeque<Notice>,
-    pub(super) touched: Vec<SubjectId>,
+    pub(super) touched: BTreeSet<SubjectId>,
     /// How many of the enrollment changes in `out` have been looked at.
     pub(super) seen_enrollments: usize,
-    /// How many enrollment changes `out` held before this moment.
-    pub(super) first_enrollment: usize,
-    /// How many decisions `out` held before this moment.
-    pub(super) first_decision: usize,
-    /// Whether programs may have changed subjects the engine does not know of.
-    pub(super) programs_ran: bool,
 }
 
 impl<'a> Cx<'a> {
@@ -56,8 +50,7 @@ impl<'a> Cx<'a> {
         live: bool,
         out: &'a mut Output,
     ) -> Self {
-        let first_enrollment = out.enrollments.len();
-        let first_decision = out.decisions.len();
+        let seen_enrollments = out.enrollments.len();
         Self {
             plan,
             root,
@@ -68,11 +61,8 @@ impl<'a> Cx<'a> {
             initial: false,
             dirty: BTreeSet::new(),
             notices: VecDeque::new(),
-            touched: Vec::new(),
-            seen_enrollments: first_enrollment,
-            first_enrollment,
-            first_decision,
-            programs_ran: false,
+            touched: BTreeSet::new(),
+            seen_enrollments,
         }
     }
 
@@ -144,11 +134,9 @@ impl<'a> Cx<'a> {
         }
     }
 
-    /// Remembers that a subject changed.
-    pub(super) fn touch(&mut self, subject: SubjectId) {
-        if !self.touched.contains(&subject) {
-            self.touched.push(subject);
-        }
+    /// Remembers that a subject changed, and so must be stored and needs its next wake-up.
+    pub(crate) fn touch(&mut self, subject: SubjectId) {
+        self.touched.insert(subject);
     }
 
     /// Marks who reads a trait of a subject.

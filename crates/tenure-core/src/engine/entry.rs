@@ -28,7 +28,7 @@ impl Cx<'_> {
             self.count(subject, event, &properties, &index.person);
         }
         // Flips come first: a goal this event reaches ends an enrollment before a wait sees it.
-        self.deliver();
+        self.notify();
         hooks::on_event(self, subject, event, &properties);
         self.after_programs();
         if let Some(account) = account.filter(|account| *account != subject) {
@@ -89,12 +89,11 @@ impl Cx<'_> {
             self.mark_trait(subject, name);
         }
         self.touch(subject);
-        self.deliver();
+        self.notify();
         if !changed.is_empty() {
-            self.programs_ran = true;
             hooks::on_traits(self, subject, &changed);
-            self.deliver();
         }
+        self.deliver();
     }
 
     pub(super) fn command(&mut self, command: &Command) {
@@ -110,7 +109,6 @@ impl Cx<'_> {
             self.touch(subject);
             self.deliver();
         }
-        self.programs_ran = true;
         hooks::on_command(self, command);
         self.deliver();
     }

@@ -124,7 +124,6 @@ impl Cx<'_> {
                 }
             }
         }
-        self.programs_ran = true;
         hooks::merge(self, &from, subject);
         self.touch(subject);
         self.start_all(subject);

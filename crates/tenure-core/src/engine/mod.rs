@@ -85,11 +85,11 @@ impl Cx<'_> {
             let indexes = changed.filter_map(|(key, _)| self.plan.index.by_key.get(key));
             self.dirty.extend(indexes.map(|&index| (subject, index)));
         }
-        self.deliver();
+        self.notify();
         for subject in woken {
             hooks::on_wake(self, subject);
-            self.deliver();
         }
+        self.deliver();
     }
 }
 

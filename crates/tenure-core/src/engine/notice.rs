@@ -12,9 +12,9 @@ use super::cx::audience;
 use super::eval::{Scene, earliest};
 use super::{Cx, hooks};
 
-/// The most reactions one entry may set off in one root; a circle of programs that set each
-/// other's traits ends here.
-const MAX_REACTIONS: usize = 1_000;
+/// How often one entry may make steps run in one root; a circle of programs that set each other's
+/// traits ends here.
+const MAX_ROUNDS: usize = 1_000;
 
 /// Something programs are told.
 #[derive(Debug)]
@@ -47,13 +47,8 @@ impl Cx<'_> {
     /// Evaluates all that is marked, tells programs and runs the steps that are due, until nothing
     /// more follows.
     pub(super) fn deliver(&mut self) {
-        self.after_programs();
-        for _ in 0..MAX_REACTIONS {
-            if let Some(notice) = self.notices.pop_front() {
-                self.tell(&notice);
-                self.after_programs();
-                continue;
-            }
+        for _ in 0..MAX_ROUNDS {
+            self.notify();
             hooks::settle(self);
             self.after_programs();
             if self.notices.is_empty() {
@@ -61,6 +56,16 @@ impl Cx<'_> {
             }
         }
         self.notices.clear();
+    }
+
+    /// Evaluates all that is marked and tells programs, without running any step yet: so that
+    /// what happens at one instant for several reasons is decided by priority.
+    pub(super) fn notify(&mut self) {
+        self.after_programs();
+        while let Some(notice) = self.notices.pop_front() {
+            self.tell(&notice);
+            self.after_programs();
+        }
     }
 
     /// To be called after programs ran: enrollments may have begun or ended.
@@ -335,17 +340,6 @@ impl Cx<'_> {
 
     /// Ends the moment: every changed subject gets its next wake-up.
     pub(super) fn finish(mut self) {
-        let acted = self.out.enrollments.len() > self.first_enrollment
-            || self.out.decisions.len() > self.first_decision;
-        let changed: Vec<SubjectId> = if acted || self.programs_ran {
-            let dirty = self.root.subjects().filter(|state| state.dirty);
-            dirty.map(|state| state.id).collect()
-        } else {
-            Vec::new()
-        };
-        for subject in changed {
-            self.touch(subject);
-        }
         for subject in std::mem::take(&mut self.touched) {
             let by_program = hooks::next_wake(self.plan, self.root, subject, self.now);
             if let Some(state) = self.root.subject_mut(subject) {

@@ -183,9 +183,10 @@ impl Parser {
                 "this closes nothing".to_owned(),
                 "remove it, or open it before",
             ),
-            TokenKind::Symbol(symbol) => {
-                (format!("`{symbol}` cannot stand here"), "a value is missing")
-            }
+            TokenKind::Symbol(symbol) => (
+                format!("`{symbol}` cannot stand here"),
+                "a value is missing",
+            ),
             TokenKind::Name(name) => (
                 format!("`{}` cannot stand here", name.dotted()),
                 "combine conditions with `and` or `or`, and put text in quotes",
@@ -391,7 +392,11 @@ impl Parser {
         let length = self.expression(NEGATIVE);
         let span = join(left.span, length.span);
         let depth = left.depth;
-        self.above(NodeKind::Held(Box::new(left), Box::new(length)), span, depth)
+        self.above(
+            NodeKind::Held(Box::new(left), Box::new(length)),
+            span,
+            depth,
+        )
     }
 
     /// `in`, `not in`, `between`, `is known`, `contains`, `starts_with` behind a value.
@@ -506,8 +511,13 @@ impl Parser {
 
     fn missing_value(&mut self, token: &Token) -> Node {
         self.report_unexpected(token);
-        let closes = matches!(token.kind, TokenKind::Symbol(")" | "]" | ",") | TokenKind::End);
-        if !closes {
+        // Brackets are closed by who opened them, and an operator goes on with what follows it.
+        let taken_elsewhere = match token.kind {
+            TokenKind::Symbol(")" | "]" | ",") | TokenKind::End => true,
+            TokenKind::Symbol(symbol) => comparison(symbol).is_some() || operator(symbol).is_some(),
+            _ => false,
+        };
+        if !taken_elsewhere {
             self.take();
         }
         leaf(NodeKind::Bad, token.span)
@@ -544,7 +554,12 @@ impl Parser {
         if self.is_symbol("(") {
             return self.call(name, span);
         }
-        if word.is_some_and(|word| KEYWORDS.contains(&word.as_str())) {
+        let keyword = word.filter(|word| KEYWORDS.contains(&word.as_str()));
+        if let Some(keyword) = keyword {
+            if !matches!(keyword.as_str(), "where" | "ago") {
+                // The operator goes on with what follows it.
+                self.at -= 1;
+            }
             self.report(
                 "unexpected",
                 span,
@@ -705,9 +720,9 @@ impl Parser {
 
 fn keyword_of(kind: &TokenKind) -> Option<&str> {
     match kind {
-        TokenKind::Name(name) if !name.quoted && name.parts.len() == 1 => {
-            KEYWORDS.contains(&name.parts[0].as_str()).then_some(name.parts[0].as_str())
-        }
+        TokenKind::Name(name) if !name.quoted && name.parts.len() == 1 => KEYWORDS
+            .contains(&name.parts[0].as_str())
+            .then_some(name.parts[0].as_str()),
         _ => None,
     }
 }

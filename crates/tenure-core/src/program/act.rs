@@ -165,23 +165,12 @@ fn webhook(cx: &mut Cx<'_>, place: &Place<'_>, url: &str, body: Option<&str>) {
 }
 
 fn set(cx: &mut Cx<'_>, place: &Place<'_>, changes: &[(Box<str>, Option<Value>)]) {
-    let now = cx.now;
-    let mut changed: Vec<&str> = Vec::new();
-    if let Some(state) = cx.root.subject_mut(place.subject) {
-        state.dirty = true;
-        for (name, value) in changes {
-            state.trait_times.insert(name.clone(), now);
-            if state.traits.set(name, value.clone()) {
-                changed.push(name);
-            }
-        }
-    }
     let names: Vec<&str> = changes.iter().map(|(name, _)| name.as_ref()).collect();
     place.decide(cx, Outcome::Done, format!("set {}", names.join(", ")));
-    if !changed.is_empty() {
-        hooks::on_traits(cx, place.subject, &changed);
-        cx.refresh(place.subject);
+    for (name, value) in changes {
+        cx.set_trait(place.subject, name, value.clone());
     }
+    hooks::on_traits(cx, place.subject, &names);
 }
 
 fn emit(cx: &mut Cx<'_>, place: &Place<'_>, event: &str) {

@@ -136,10 +136,10 @@ fn wake_at(
 /// Folds one person's enrollments and contact state into another's. Where both are inside the
 /// same program with the same key, the earlier passage goes on and the later one ends.
 pub(crate) fn merge(cx: &mut Cx<'_>, from: &SubjectState, into: SubjectId) {
+    cx.touch(into);
     let Some(state) = cx.root.subject_mut(into) else {
         return;
     };
-    state.dirty = true;
     policy::merge(&mut state.contact, &from.contact);
     state.enrollments.extend(from.enrollments.iter().cloned());
     state

@@ -9,10 +9,11 @@ use crate::decision::Outcome;
 use crate::define::Reentry;
 use crate::effect::EnrollmentStatus;
 use crate::engine::Cx;
-use crate::id::{EnrollmentId, SubjectId};
-use crate::plan::PropertyMap;
+use crate::id::{EnrollmentId, RootId, Salt, SubjectId};
+use crate::plan::{Plan, PropertyMap};
 use crate::policy::local::spoken_ms;
 use crate::subject::{EnrollmentState, SubjectState};
+use crate::time::Timestamp;
 
 /// What brings a subject to the door of a program.
 pub(super) struct Entrance<'a> {
@@ -53,7 +54,7 @@ pub(super) fn enter(
         return record(cx, subject, Note::of(program, outcome, reason));
     }
     *cx.programs.entries.entry(subject).or_default() += 1;
-    let held_out = hold_out(cx, subject, program);
+    let held_out = hold_out(cx.plan, cx.root.id, subject, program);
     let left_alone = held_out.is_some();
     let id = add(cx, subject, program, &entrance, left_alone);
     let (outcome, reason) = held_out.unwrap_or((Outcome::Entered, entrance.why));
@@ -173,14 +174,18 @@ fn not_again(
     (open_count >= MAX_ENROLLMENTS).then(|| format!("it is inside {open_count} programs or keys"))
 }
 
-/// Whether (and by which hold-out) a subject is left alone.
-fn hold_out(cx: &Cx<'_>, subject: SubjectId, program: &Program) -> Option<(Outcome, String)> {
-    let plan = cx.plan;
+/// Whether (and by which hold-out) a subject of a root is left alone.
+pub(crate) fn hold_out(
+    plan: &Plan,
+    root: RootId,
+    subject: SubjectId,
+    program: &Program,
+) -> Option<(Outcome, String)> {
     if plan.policy.is_transactional(program.topic.as_deref()) {
         return None;
     }
-    let root = cx.root.id.0.bits().to_be_bytes();
     let global = plan.policy.holdout();
+    let root = root.0.bits().to_be_bytes();
     if plan.salt.fraction("global-holdout", &[&root]) < global {
         let reason = format!("in the global hold-out of {}%", global * 100.0);
         return Some((Outcome::HeldOutGlobally, reason));
@@ -204,12 +209,12 @@ fn add(
     let watch_ms = program.goal.as_ref().and_then(|goal| goal.within_ms);
     let watch_until = now.plus_ms(watch_ms.unwrap_or(HOLDOUT_WATCH_MS));
     let first = program.first.map(|at| program.steps[at].name.clone());
+    cx.touch(subject);
     let Some(state) = cx.root.subject_mut(subject) else {
         return EnrollmentId(0);
     };
     let id = derive_id(salt, state, program, entrance.key.as_deref(), now);
     make_room(state);
-    state.dirty = true;
     state.enrollments.push(EnrollmentState {
         id,
         program: program.name.clone(),
@@ -236,11 +241,11 @@ fn add(
 
 /// An enrollment's id. Several entries of one key at one instant are told apart by their number.
 fn derive_id(
-    salt: crate::id::Salt,
+    salt: Salt,
     state: &SubjectState,
     program: &Program,
     key: Option<&str>,
-    now: crate::time::Timestamp,
+    now: Timestamp,
 ) -> EnrollmentId {
     let before = state.enrollments.iter().filter(|one| {
         one.program == program.name && one.key.as_deref() == key && one.entered_at == now

@@ -89,7 +89,7 @@ fn take_receipt(cx: &mut Cx<'_>, person: PersonId, name: &str, properties: &Prop
     let receipt = Receipt::of_event(name, text("kind"), text("topic"));
     if let (Some(receipt), Some(state)) = (receipt, cx.root.people.get_mut(&person)) {
         policy::record_receipt(&mut state.contact, receipt);
-        state.dirty = true;
+        cx.touch(SubjectId::Person(person));
     }
 }
 
@@ -188,11 +188,7 @@ pub(crate) fn on_traits(cx: &mut Cx<'_>, subject: SubjectId, changed: &[&str]) {
         let people: Vec<PersonId> = cx.root.people.keys().copied().collect();
         for person in people {
             // Its next wake-up may have moved.
-            cx.root
-                .people
-                .get_mut(&person)
-                .into_iter()
-                .for_each(|state| state.dirty = true);
+            cx.touch(SubjectId::Person(person));
             wait::on_dates(cx, SubjectId::Person(person));
         }
     }
@@ -363,7 +359,7 @@ pub(crate) fn on_command(cx: &mut Cx<'_>, command: &Command) {
             };
             if let Some(state) = cx.root.people.get_mut(person) {
                 policy::record_choice(&mut state.contact, topic.as_deref(), choice);
-                state.dirty = true;
+                cx.touch(SubjectId::Person(*person));
             }
         }
         Command::Suppress {
@@ -371,7 +367,7 @@ pub(crate) fn on_command(cx: &mut Cx<'_>, command: &Command) {
         } => {
             if let Some(state) = cx.root.people.get_mut(person) {
                 policy::record_suppression(&mut state.contact, *suppressed);
-                state.dirty = true;
+                cx.touch(SubjectId::Person(*person));
             }
         }
         Command::Pause { .. } => {}

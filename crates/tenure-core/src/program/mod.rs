@@ -41,6 +41,7 @@ pub use compile::{
 pub use schedule::Schedule;
 
 pub(crate) use adopt::{adopt, merge};
+pub(crate) use enter::hold_out;
 pub(crate) use hooks::{
     broadcast, next_wake, on_command, on_event, on_flip, on_segment, on_signal, on_traits, on_wake,
     resume,

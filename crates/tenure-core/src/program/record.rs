@@ -112,8 +112,8 @@ pub(super) fn find_mut<'a>(
     subject: SubjectId,
     id: EnrollmentId,
 ) -> Option<&'a mut EnrollmentState> {
+    cx.touch(subject);
     let state = cx.root.subject_mut(subject)?;
-    state.dirty = true;
     let mut all = state.enrollments.iter_mut();
     all.find(|enrollment| enrollment.id == id)
 }

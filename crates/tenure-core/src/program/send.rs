@@ -193,10 +193,12 @@ fn hand_over(cx: &mut Cx<'_>, place: &Place<'_>, def: &SendDef, person: PersonId
 /// Takes a place under the caps of the person and of the account.
 fn count(cx: &mut Cx<'_>, place: &Place<'_>, person: PersonId, channel: &str) {
     let (policy, now) = (&cx.plan.policy, cx.now);
-    let person_state = cx.root.people.get_mut(&person);
-    for state in person_state.into_iter().chain(cx.root.account.as_mut()) {
-        policy::record_send(&mut state.contact, policy, channel, now);
-        state.dirty = true;
+    let account = cx.root.account.as_ref().map(|account| account.id);
+    for whose in account.into_iter().chain([SubjectId::Person(person)]) {
+        cx.touch(whose);
+        if let Some(state) = cx.root.subject_mut(whose) {
+            policy::record_send(&mut state.contact, policy, channel, now);
+        }
     }
     cx.programs.slots.push(Slot {
         person,
