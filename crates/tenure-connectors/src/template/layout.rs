@@ -1,6 +1,6 @@
 //! MJML to HTML, once for all messages where that is safe.
 //!
-//! Laying out MJML costs far more than filling in a few values, so it is done at compile time: each piece of Liquid is
+//! Laying out MJML costs nearly as much as all the rest of a rendering, so it is done at compile time: each piece of Liquid is
 //! replaced by a marker, the MJML is laid out, and the markers in the HTML are replaced by the Liquid again. That gives
 //! the same as Liquid first and MJML second only while a marker cannot change the layout. So it is done only when every
 //! piece stands in text or raw content, in a link, image address, `alt` or `title`, or (control tags only) between the
