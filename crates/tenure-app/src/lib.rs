@@ -1,9 +1,19 @@
 //! The shell: use cases, the log writer, the engine's worker, dispatch. It sees ports only.
 
+pub mod backfill;
 pub mod call;
+pub mod catalog;
 pub mod clock;
+pub mod commands;
+pub mod dispatch;
 pub mod error;
 pub mod identity;
 pub mod journal;
+pub mod live;
+pub mod node;
+pub mod publish;
 pub mod roots;
+pub mod telemetry;
+pub mod worker;
+pub mod workspace;
 pub mod writer;

@@ -8,12 +8,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Instant;
 
+use parking_lot::Mutex;
 use tenure_core::effect::EmittedEvent;
 use tenure_core::id::{EventId, SubjectId};
 use tenure_core::log::{Body, Event, Position, encode};
 use tenure_core::time::{MIN_TIMESTAMP, Timestamp};
-use tenure_store::row::{Chunk, PlanRow};
+use tenure_store::row::Chunk;
 use tenure_store::{Batch, Store, StoreError};
 
 use crate::call::Call;
@@ -21,6 +23,7 @@ use crate::clock::Clock;
 use crate::error::AppError;
 use crate::identity::{Resolved, Resolver};
 use crate::journal::Journal;
+use crate::telemetry;
 
 /// How many jobs may wait.
 const QUEUE_JOBS: usize = 4_096;
@@ -45,8 +48,8 @@ pub enum Job {
     Append {
         /// In order.
         entries: Vec<Body<'static>>,
-        /// A plan to keep with them; its time is set to the entries' time.
-        plan: Option<PlanRow>,
+        /// What is written in the same commit; a plan's time is set to the entries' time.
+        batch: Box<Batch>,
         /// Told the position of the last.
         reply: Reply<Position>,
     },
@@ -91,6 +94,8 @@ pub struct Ingested {
 pub struct WriterHandle {
     jobs: SyncSender<Job>,
     queued_bytes: Arc<AtomicUsize>,
+    /// The writer, when it runs on the caller's thread (in the simulator).
+    inline: Option<Arc<Mutex<Writer>>>,
 }
 
 impl WriterHandle {
@@ -121,19 +126,28 @@ impl WriterHandle {
 
     /// Hands over any job, waiting for room in the queue.
     pub fn submit(&self, job: Job) -> Result<(), AppError> {
-        self.jobs.send(job).map_err(|_| AppError::Stopping)
+        self.jobs.send(job).map_err(|_| AppError::Stopping)?;
+        if let Some(writer) = &self.inline {
+            writer.lock().step();
+        }
+        Ok(())
+    }
+
+    /// A handle whose jobs are written at once, on the caller's thread.
+    #[must_use]
+    pub fn run_inline(self, writer: Writer) -> Self {
+        Self {
+            inline: Some(Arc::new(Mutex::new(writer))),
+            ..self
+        }
     }
 
     /// Appends entries and waits until they are durable.
-    pub fn append(
-        &self,
-        entries: Vec<Body<'static>>,
-        plan: Option<PlanRow>,
-    ) -> Result<Position, AppError> {
+    pub fn append(&self, entries: Vec<Body<'static>>, batch: Batch) -> Result<Position, AppError> {
         let (reply, answer) = answer_slot();
         self.submit(Job::Append {
             entries,
-            plan,
+            batch: Box::new(batch),
             reply,
         })?;
         answer.recv().map_err(|_| AppError::Stopping)?
@@ -199,6 +213,7 @@ impl Writer {
         let handle = WriterHandle {
             jobs: sender,
             queued_bytes: Arc::new(AtomicUsize::new(0)),
+            inline: None,
         };
         (
             Self {
@@ -243,6 +258,7 @@ impl Writer {
     }
 
     fn write(&mut self, jobs: Vec<Job>) {
+        let begun = Instant::now();
         let (before, stamp) = self.journal.begin(self.clock.now());
         let mut draft = Draft::default();
         let result = self.draft(jobs, stamp, &mut draft).and_then(|()| {
@@ -258,12 +274,14 @@ impl Writer {
         });
         match result {
             Ok(()) => {
+                telemetry::committed(draft.count, begun.elapsed().as_secs_f64());
                 self.journal.end(draft.batch.chunk.take());
                 for answer in draft.answers {
                     answer.settle(before);
                 }
             }
             Err(error) => {
+                telemetry::commit_failed(&error.to_string());
                 self.journal.end(None);
                 self.resolver.forget();
                 let error = Arc::new(error);
@@ -280,7 +298,7 @@ impl Writer {
         stamp: Timestamp,
         draft: &mut Draft,
     ) -> Result<(), StoreError> {
-        let known = self.known_ids(&jobs, draft);
+        let known = self.known_ids(&jobs);
         let mut known = match known {
             Ok(known) => known,
             Err(error) => {
@@ -304,11 +322,7 @@ impl Writer {
     }
 
     /// Which event ids of the jobs are in the log already; also warms the identity caches.
-    fn known_ids(
-        &mut self,
-        jobs: &[Job],
-        _draft: &mut Draft,
-    ) -> Result<HashSet<EventId>, StoreError> {
+    fn known_ids(&mut self, jobs: &[Job]) -> Result<HashSet<EventId>, StoreError> {
         let mut ids = Vec::new();
         for job in jobs {
             match job {
@@ -367,18 +381,16 @@ impl Writer {
             }
             Job::Append {
                 entries,
-                plan,
+                mut batch,
                 reply,
             } => {
                 for entry in &entries {
                     draft.append(stamp, entry);
                 }
-                if let Some(plan) = plan {
-                    draft.batch.plan = Some(PlanRow {
-                        published_at: stamp,
-                        ..plan
-                    });
+                if let Some(plan) = &mut batch.plan {
+                    plan.published_at = stamp;
                 }
+                draft.batch.absorb(*batch);
                 draft
                     .answers
                     .push(Answer::Appended(reply, draft.count as usize));

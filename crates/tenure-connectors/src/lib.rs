@@ -9,15 +9,15 @@
 //! - [`tracking`]: signed links, open pixel, and telling people's clicks from machines'
 //! - [`bounce`]: delivery reports and complaints to facts
 
-//pub mod bounce;
+pub mod bounce;
 pub mod email;
 pub mod file;
-//mod html;
+mod html;
 mod outcome;
 mod redact;
 pub mod smtp;
-//pub mod template;
-//pub mod tracking;
+pub mod template;
+pub mod tracking;
 
 pub use email::PreparedEmail;
 pub use outcome::{Outcome, Stage};

@@ -173,6 +173,40 @@ pub struct ProgramDef {
     pub place: Place,
 }
 
+impl ProgramDef {
+    /// Names of all steps, nested ones too.
+    pub fn step_names(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        gather_names(&self.steps, &mut names);
+        names
+    }
+}
+
+fn gather_names<'a>(steps: &'a [StepDef], names: &mut Vec<&'a str>) {
+    for step in steps {
+        names.push(&step.name);
+        match &step.kind {
+            StepKind::Branch(arms) => {
+                for (_, steps) in arms {
+                    gather_names(steps, names);
+                }
+            }
+            StepKind::Split(arms) => {
+                for arm in arms {
+                    gather_names(&arm.steps, names);
+                }
+            }
+            StepKind::Wait(WaitDef::Until {
+                then, otherwise, ..
+            }) => {
+                gather_names(then, names);
+                gather_names(otherwise, names);
+            }
+            _ => {}
+        }
+    }
+}
+
 /// What to do when it cannot be known whether a message went out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -19,5 +19,6 @@ pub mod plan;
 pub mod policy;
 pub mod program;
 pub mod subject;
+pub mod testing;
 pub mod time;
 pub mod value;

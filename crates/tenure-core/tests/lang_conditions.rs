@@ -25,9 +25,16 @@ fn check(cases: &str) {
         let (input, expected) = case.split_once(" ==> ").unwrap_or((case, ""));
         let input = input.trim();
         let expected = match expected.trim() {
-            "" => input.trim_start_matches('@').split_once(' ').map_or(input, |(mode, rest)| {
-                if ["account", "filter", "number"].contains(&mode) { rest } else { input }
-            }),
+            "" => input
+                .trim_start_matches('@')
+                .split_once(' ')
+                .map_or(input, |(mode, rest)| {
+                    if ["account", "filter", "number"].contains(&mode) {
+                        rest
+                    } else {
+                        input
+                    }
+                }),
             other => other,
         };
         match meaning(input) {
@@ -68,14 +75,19 @@ fn check_wrong(cases: &str) {
         let expected: Vec<&str> = expected.split(" | ").map(str::trim).collect();
         assert_eq!(found, expected, "for {input}\n{findings:#?}");
         for finding in findings {
-            assert!(finding.help.is_some(), "{input}: {} has no help", finding.code);
+            assert!(
+                finding.help.is_some(),
+                "{input}: {} has no help",
+                finding.code
+            );
         }
     }
 }
 
 #[test]
 fn the_examples_of_the_design_parse() {
-    check(r#"
+    check(
+        r#"
         plan in ["pro", "enterprise"] and count("report_created", 7d) < 3
         since(last("session_started")) >= 10d
         drop(count("session_started"), 7d) >= 30%  # 7 days against the 7 before ==> (count("session_started", 7d, ago 7d) - count("session_started", 7d)) / count("session_started", 7d, ago 7d) >= 0.3
@@ -89,12 +101,14 @@ fn the_examples_of_the_design_parse() {
         in("power-users") and not in("on-legacy-plan")
         count("order", 30d, where total > 100) >= 2
         account.health < 50
-    "#);
+    "#,
+    );
 }
 
 #[test]
 fn sugar_is_replaced() {
-    check(r#"
+    check(
+        r#"
         is_admin ==> is_admin == true
         not is_admin ==> not is_admin == true
         score between 1 and 5 ==> score >= 1 and score <= 5
@@ -111,5 +125,6 @@ fn sugar_is_replaced() {
         rise(count("order"), 7d) > 1 ==> (count("order", 7d) - count("order", 7d, ago 7d)) / count("order", 7d, ago 7d) > 1
         never("order", 30d, where total > 5) ==> count("order", 30d, where total > 5) == 0
         last("x") < "2026-03-01" ==> last("x") < date("2026-03-01T00:00:00.000Z")
-    "#);
+    "#,
+    );
 }

@@ -32,7 +32,7 @@ pub struct Batch {
     pub messages: Vec<MessageIntent>,
     /// Tasks; those that exist are left as they are.
     pub tasks: Vec<TaskIntent>,
-    /// Decisions; those that exist are left as they are.
+    /// Decisions; those that exist (same instant and id: a replay) are left as they are.
     pub decisions: Vec<Decision>,
     /// Changes of membership, in order; the last of a subject wins.
     pub memberships: Vec<MembershipChange>,

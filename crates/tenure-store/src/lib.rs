@@ -9,6 +9,7 @@
 
 pub mod batch;
 #[cfg(feature = "conformance")]
+#[allow(missing_docs, reason = "the name of each property is its sentence")]
 pub mod conformance;
 #[cfg(feature = "memory")]
 pub mod memory;

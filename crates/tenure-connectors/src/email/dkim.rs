@@ -17,8 +17,9 @@ pub struct DkimError {
 }
 
 /// Headers under the signature. RFC 8058 requires the two unsubscribe headers among them; one that a message lacks
-/// is signed as absent, so nobody can add it on the way.
-const SIGNED_HEADERS: [&str; 11] = [
+/// is signed as absent, so nobody can add it on the way. Content-Type is not among them: `lettre` writes that of a
+/// multipart after it signs, so a signature over it would never hold.
+const SIGNED_HEADERS: [&str; 10] = [
     "From",
     "To",
     "Reply-To",
@@ -26,7 +27,6 @@ const SIGNED_HEADERS: [&str; 11] = [
     "Date",
     "Message-ID",
     "MIME-Version",
-    "Content-Type",
     "List-Id",
     "List-Unsubscribe",
     "List-Unsubscribe-Post",

@@ -149,7 +149,7 @@ impl Session {
             match (read, refusal.take()) {
                 (Err(error), None) => return Err(Attempt::lost(*stage, &error)),
                 (Ok(reply), None) => {
-                    refusal = accepted_at(&reply, *stage).err().map(|no| (no, *stage))
+                    refusal = accepted_at(&reply, *stage).err().map(|no| (no, *stage));
                 }
                 // Later replies of a refused batch only matter for the state of the session.
                 (Err(_), Some((outcome, first))) => return Err(Attempt::refused(outcome, first)),

@@ -114,7 +114,7 @@ impl SmtpSettings {
             hello_name: "localhost".to_owned(),
             extra_certificates_pem: None,
             connect_timeout: Duration::from_secs(15),
-            command_timeout: Duration::from_secs(60),
+            command_timeout: Duration::from_mins(1),
             final_dot_timeout: Duration::from_mins(10),
             connections_max: 16,
             connection_wait_timeout: Duration::from_secs(30),
@@ -239,7 +239,7 @@ impl Options {
                 ("tls", "none") => options.tls = Some(SmtpTls::None),
                 ("tls", _) => return Err(SmtpSettingsError::Tls),
                 ("hello", name) if is_hello_name(name) => {
-                    options.hello_name = Some(name.to_owned())
+                    options.hello_name = Some(name.to_owned());
                 }
                 (name, _) => {
                     let name = name.chars().filter(char::is_ascii_alphanumeric).take(30);

@@ -186,16 +186,11 @@ impl Play {
         let verb = line.split([' ', ':']).next().unwrap().to_ascii_uppercase();
         let go = match verb.as_str() {
             "EHLO" => {
-                let mut lines = vec!["mx.example.com"];
-                lines.extend(self.script.extensions);
-                let last = lines.len() - 1;
-                let reply: String = lines
-                    .iter()
-                    .enumerate()
-                    .map(|(at, text)| {
-                        format!("250{}{text}\r\n", if at == last { ' ' } else { '-' })
-                    })
-                    .collect();
+                let mut reply = String::from("250-mx.example.com\r\n");
+                for extension in self.script.extensions {
+                    reply.extend(["250-", extension, "\r\n"]);
+                }
+                reply.push_str("250 HELP\r\n");
                 reader.get_mut().write_all(reply.as_bytes()).is_ok()
             }
             "STARTTLS" => {

@@ -256,7 +256,11 @@ impl Checker {
             return None;
         }
         let mut rest = arguments.plain.iter().peekable();
-        let event = if people && !matches!(rest.peek().map(|node| &node.kind), Some(NodeKind::Text(_) | NodeKind::Name(_))) {
+        let event = if people
+            && !matches!(
+                rest.peek().map(|node| &node.kind),
+                Some(NodeKind::Text(_) | NodeKind::Name(_))
+            ) {
             ANY_EVENT.to_owned()
         } else if let Some(node) = rest.next() {
             let event = self.quoted(node, "the name of an event")?;
@@ -286,7 +290,12 @@ impl Checker {
     }
 
     fn wrong_aggregate(&mut self, function: Function, span: Span, message: &str) {
-        self.report("wrong-arguments", span, message, example(function_name(function)));
+        self.report(
+            "wrong-arguments",
+            span,
+            message,
+            example(function_name(function)),
+        );
     }
 
     fn property<'a>(
@@ -310,10 +319,7 @@ impl Checker {
             (Reads::Property, None) => self.wrong_aggregate(
                 function,
                 span,
-                &format!(
-                    "`{}` wants the property it reads",
-                    function_name(function)
-                ),
+                &format!("`{}` wants the property it reads", function_name(function)),
             ),
             (Reads::Nothing, Some(_)) => self.wrong_aggregate(
                 function,
@@ -404,13 +410,20 @@ impl Checker {
                 aggregate_function(&short.dotted())
                     .filter(|(kind, _)| !matches!(kind, Function::First | Function::Last))
                     .and_then(|(kind, reads)| {
-                        Some((scope, self.aggregate(scope, kind, reads, arguments, inner.span)?))
+                        Some((
+                            scope,
+                            self.aggregate(scope, kind, reads, arguments, inner.span)?,
+                        ))
                     })
             }
             _ => None,
         };
         let Some((scope, aggregate)) = aggregate.filter(|(_, found)| found.window.is_none()) else {
-            if self.findings.iter().all(|one| one.span.start < inner.span.start || one.span.end > inner.span.end) {
+            if self
+                .findings
+                .iter()
+                .all(|one| one.span.start < inner.span.start || one.span.end > inner.span.end)
+            {
                 self.report(
                     "change-of-what",
                     inner.span,

@@ -220,9 +220,7 @@ impl Checker {
             NodeKind::Between(value, low, high) => condition(self.between(value, low, high)),
             NodeKind::Contains(whole, part) => condition(self.contains(whole, part)),
             NodeKind::StartsWith(whole, part) => condition(self.starts_with(whole, part)),
-            NodeKind::Known(value) => {
-                condition(Expr::Known(Box::new(self.operand(value).0)))
-            }
+            NodeKind::Known(value) => condition(Expr::Known(Box::new(self.operand(value).0))),
             NodeKind::Held(inner, length) => condition(self.held(inner, length, node.span)),
         }
     }
@@ -368,7 +366,13 @@ impl Checker {
     }
 
     /// A text literal beside an instant is read as a date.
-    fn align(&mut self, left: Typed, right: Typed, left_node: &Node, right_node: &Node) -> (Typed, Typed) {
+    fn align(
+        &mut self,
+        left: Typed,
+        right: Typed,
+        left_node: &Node,
+        right_node: &Node,
+    ) -> (Typed, Typed) {
         match (left.1, right.1) {
             (Type::Instant, Type::Text) => {
                 let right = self.instant(right, right_node);
@@ -532,11 +536,7 @@ impl Checker {
                 mismatch_help(Comparison::LessOrEqual, left.1, bound.1, value),
             );
         }
-        let until = Expr::Compare(
-            Comparison::LessOrEqual,
-            Box::new(left.0),
-            Box::new(bound.0),
-        );
+        let until = Expr::Compare(Comparison::LessOrEqual, Box::new(left.0), Box::new(bound.0));
         Expr::And(vec![from, until])
     }
 
@@ -594,10 +594,9 @@ impl Checker {
     pub(super) fn span_ms(&mut self, node: &Node) -> Option<i64> {
         let (message, help) = match &node.kind {
             NodeKind::Duration(ms) if (1..=MAX_WINDOW_MS).contains(ms) => return Some(*ms),
-            NodeKind::Duration(ms) if *ms <= 0 => (
-                "this must be longer than nothing",
-                "write for example `7d`",
-            ),
+            NodeKind::Duration(ms) if *ms <= 0 => {
+                ("this must be longer than nothing", "write for example `7d`")
+            }
             NodeKind::Duration(_) => (
                 "this is longer than three years",
                 "leave it out to look at all time, or write at most `156w`",

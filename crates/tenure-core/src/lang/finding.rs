@@ -42,8 +42,7 @@ impl Finding {
 
     /// As a diagnostic at a given place of the file.
     pub(super) fn diagnostic_at(&self, file: &str, source: &str, span: Span) -> Diagnostic {
-        let mut diagnostic =
-            Diagnostic::error(self.code, file, source, span, self.message.clone());
+        let mut diagnostic = Diagnostic::error(self.code, file, source, span, self.message.clone());
         diagnostic.help.clone_from(&self.help);
         diagnostic
     }

@@ -14,11 +14,13 @@ mod parse;
 mod sentence;
 mod token;
 mod tree;
+mod yaml;
 
 pub use canonical::canonical;
 pub use check::{parse_condition, parse_filter, parse_number};
 pub use finding::Finding;
 pub use sentence::{duration_words, sentence};
+pub use yaml::{MAX_FILE_BYTES, MAX_STEP_NESTING, MAX_STEPS, parse_definitions};
 
 use crate::time::DAY_MS;
 

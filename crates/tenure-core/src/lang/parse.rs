@@ -183,9 +183,10 @@ impl Parser {
                 "this closes nothing".to_owned(),
                 "remove it, or open it before",
             ),
-            TokenKind::Symbol(symbol) => {
-                (format!("`{symbol}` cannot stand here"), "a value is missing")
-            }
+            TokenKind::Symbol(symbol) => (
+                format!("`{symbol}` cannot stand here"),
+                "a value is missing",
+            ),
             TokenKind::Name(name) => (
                 format!("`{}` cannot stand here", name.dotted()),
                 "combine conditions with `and` or `or`, and put text in quotes",
@@ -391,7 +392,11 @@ impl Parser {
         let length = self.expression(NEGATIVE);
         let span = join(left.span, length.span);
         let depth = left.depth;
-        self.above(NodeKind::Held(Box::new(left), Box::new(length)), span, depth)
+        self.above(
+            NodeKind::Held(Box::new(left), Box::new(length)),
+            span,
+            depth,
+        )
     }
 
     /// `in`, `not in`, `between`, `is known`, `contains`, `starts_with` behind a value.
@@ -506,7 +511,10 @@ impl Parser {
 
     fn missing_value(&mut self, token: &Token) -> Node {
         self.report_unexpected(token);
-        let closes = matches!(token.kind, TokenKind::Symbol(")" | "]" | ",") | TokenKind::End);
+        let closes = matches!(
+            token.kind,
+            TokenKind::Symbol(")" | "]" | ",") | TokenKind::End
+        );
         if !closes {
             self.take();
         }
@@ -705,9 +713,9 @@ impl Parser {
 
 fn keyword_of(kind: &TokenKind) -> Option<&str> {
     match kind {
-        TokenKind::Name(name) if !name.quoted && name.parts.len() == 1 => {
-            KEYWORDS.contains(&name.parts[0].as_str()).then_some(name.parts[0].as_str())
-        }
+        TokenKind::Name(name) if !name.quoted && name.parts.len() == 1 => KEYWORDS
+            .contains(&name.parts[0].as_str())
+            .then_some(name.parts[0].as_str()),
         _ => None,
     }
 }

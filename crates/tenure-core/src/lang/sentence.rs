@@ -156,12 +156,16 @@ impl Words {
         number: f64,
     ) -> String {
         let events = self.events(scope, aggregate);
-        let none = number == 0.0
-            && matches!(comparison, Comparison::Equal | Comparison::LessOrEqual);
+        let none =
+            number == 0.0 && matches!(comparison, Comparison::Equal | Comparison::LessOrEqual);
         let some = (number == 0.0 && comparison == Comparison::Greater)
             || (number == 1.0 && comparison == Comparison::GreaterOrEqual);
         if none {
-            let ever = if aggregate.window.is_none() { " ever" } else { "" };
+            let ever = if aggregate.window.is_none() {
+                " ever"
+            } else {
+                ""
+            };
             return format!("no {events}{ever}");
         }
         if some {

@@ -170,7 +170,9 @@ impl Lexer<'_> {
         }
         self.at += first.len_utf8();
         let help = match first {
-            '“' | '”' | '„' | '‘' | '’' | '«' | '»' => "write straight quotes: \"text\"",
+            '“' | '”' | '„' | '‘' | '’' | '«' | '»' => {
+                "write straight quotes: \"text\""
+            }
             '{' | '}' => "conditions have no templates; name the trait as it is",
             _ => "remove it, or put text in quotes",
         };

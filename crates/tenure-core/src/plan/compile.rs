@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use crate::define::{Definitions, SignalDef};
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::program::ProgramIndex;
+use crate::{policy, program};
 
 use super::conditions::ConditionSet;
 use super::index::Index;
-use super::{Plan, PlanSources, Segment, Signal, bridge};
+use super::{Plan, PlanSources, Segment, Signal};
 
 pub(super) fn compile(sources: PlanSources) -> Result<Plan, Vec<Diagnostic>> {
     let definitions = sources.current;
@@ -22,7 +24,7 @@ pub(super) fn compile(sources: PlanSources) -> Result<Plan, Vec<Diagnostic>> {
         let version = sources.program_versions.get(&def.name).copied();
         let version = version.unwrap_or(sources.version);
         conditions.program = programs.len();
-        programs.push(bridge::compile_program(
+        programs.push(program::compile(
             def,
             version,
             true,
@@ -37,7 +39,7 @@ pub(super) fn compile(sources: PlanSources) -> Result<Plan, Vec<Diagnostic>> {
         // Problems of an older version were reported when it was published.
         let mut known = Vec::new();
         conditions.program = programs.len();
-        programs.push(bridge::compile_program(
+        programs.push(program::compile(
             def,
             *version,
             false,
@@ -47,7 +49,7 @@ pub(super) fn compile(sources: PlanSources) -> Result<Plan, Vec<Diagnostic>> {
         ));
         program_names.push((def.name.as_str().into(), *version));
     }
-    let policy = bridge::compile_policy(&definitions, &mut diagnostics);
+    let policy = policy::compile(&definitions, &mut diagnostics);
     diagnostics.append(&mut conditions.diagnostics);
     if diagnostics
         .iter()
@@ -71,10 +73,12 @@ pub(super) fn compile(sources: PlanSources) -> Result<Plan, Vec<Diagnostic>> {
     Ok(Plan {
         version: sources.version,
         salt: sources.salt,
+        held: conditions.held,
         series: conditions.series,
         conditions: conditions.conditions,
         segments,
         signals,
+        program_index: ProgramIndex::build(&programs),
         programs,
         program_names,
         policy,

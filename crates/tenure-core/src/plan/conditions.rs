@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::define::{Audience, Condition, Definitions, Place, SegmentDef};
 use crate::diagnostic::Diagnostic;
 use crate::expr::{Aggregate, Expr, Scope};
+use crate::lang::canonical;
 use crate::subject::{ConditionKey, SeriesKey};
 
 use super::series::SeriesSpec;
@@ -56,11 +57,6 @@ pub struct Reads {
     pub account: bool,
 }
 
-/// The written form that decides whether two expressions are the same.
-pub(crate) fn canonical(expr: &Expr) -> String {
-    format!("{expr:?}")
-}
-
 /// A hash that survives restarts and versions.
 pub(crate) fn stable_hash(text: &str) -> u64 {
     let hash = blake3::hash(text.as_bytes());
@@ -78,6 +74,8 @@ pub struct ConditionSet {
     /// Set while an older version is compiled, whose places mean nothing in the current files.
     pub(super) quiet: bool,
     pub(super) program: usize,
+    /// Conditions that others ask how long they have held.
+    pub(super) held: Vec<ConditionIndex>,
     definitions: Definitions,
     by_key: BTreeMap<ConditionKey, ConditionIndex>,
     series_by_key: BTreeMap<SeriesKey, u32>,
@@ -93,6 +91,7 @@ impl ConditionSet {
             diagnostics: Vec::new(),
             quiet: false,
             program: 0,
+            held: Vec::new(),
             definitions: definitions.clone(),
             by_key: BTreeMap::new(),
             series_by_key: BTreeMap::new(),
@@ -233,6 +232,9 @@ impl ConditionSet {
             Expr::InSegment(scope, name) => self.gather_segment(*scope, name, user, out),
             Expr::Held(inner, _) => {
                 let index = self.add(inner, "", user);
+                if !self.held.contains(&index) {
+                    self.held.push(index);
+                }
                 out.reads.conditions.push(index);
                 self.inherit(index, out);
             }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::aggregate::Series;
 use crate::define::{Audience, Awaited, Entry, ProgramDef, StepDef, StepKind, WaitDef};
+
+use crate::subject::{ConditionKey, SeriesKey};
 
 use super::conditions::{ConditionIndex, TrackedCondition};
 use super::series::SeriesSpec;
@@ -48,8 +51,8 @@ pub struct Users {
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Index {
-    events: BTreeMap<Box<str>, EventIndex>,
-    any_event: EventIndex,
+    pub(super) events: BTreeMap<Box<str>, EventIndex>,
+    pub(super) any_event: EventIndex,
     pub(crate) series_users: Vec<Users>,
     pub(crate) person_traits: BTreeMap<Box<str>, Users>,
     pub(crate) account_traits: BTreeMap<Box<str>, Users>,
@@ -62,10 +65,13 @@ pub(crate) struct Index {
     pub(crate) condition_segments: Vec<Vec<u32>>,
     pub(crate) condition_signals: Vec<Vec<u32>>,
     pub(crate) segments: BTreeMap<Box<str>, u32>,
+    pub(crate) by_key: BTreeMap<ConditionKey, ConditionIndex>,
+    pub(crate) series_by_key: BTreeMap<SeriesKey, u32>,
+    /// The series of a subject without history.
+    pub(crate) empty_person: BTreeMap<SeriesKey, Series>,
+    pub(crate) empty_account: BTreeMap<SeriesKey, Series>,
     pub(crate) person_series: Vec<u32>,
     pub(crate) account_series: Vec<u32>,
-    /// Conditions that others ask how long they have held.
-    pub(crate) held: Vec<ConditionIndex>,
     /// Conditions kept only for subjects inside a program.
     pub(crate) watched: Vec<ConditionIndex>,
 }
@@ -137,9 +143,16 @@ impl Index {
         for (at, spec) in series.iter().enumerate() {
             let at = at as u32;
             match spec.audience {
-                Audience::Person => self.person_series.push(at),
-                Audience::Account => self.account_series.push(at),
+                Audience::Person => {
+                    self.person_series.push(at);
+                    self.empty_person.insert(spec.key, Series::default());
+                }
+                Audience::Account => {
+                    self.account_series.push(at);
+                    self.empty_account.insert(spec.key, Series::default());
+                }
             }
+            self.series_by_key.insert(spec.key, at);
             if &*spec.event == "*" {
                 self.any_event.add(at, spec);
                 self.events
@@ -152,6 +165,7 @@ impl Index {
     }
 
     fn add_condition(&mut self, at: ConditionIndex, condition: &TrackedCondition) {
+        self.by_key.insert(condition.key, at);
         let reads = &condition.reads;
         for &series in &reads.series {
             push(&mut self.series_users[series as usize].own, at);
@@ -190,16 +204,6 @@ impl Index {
         match condition.audience {
             Audience::Person => self.person_conditions.push(at),
             Audience::Account => self.account_conditions.push(at),
-        }
-        self.add_held(&condition.expr, reads);
-    }
-
-    fn add_held(&mut self, expr: &crate::expr::Expr, reads: &super::Reads) {
-        if matches!(expr, crate::expr::Expr::Held(..)) || !super::conditions::parts(expr).is_empty()
-        {
-            for &inner in &reads.conditions {
-                push(&mut self.held, inner);
-            }
         }
     }
 
@@ -257,7 +261,7 @@ impl EventIndex {
             Audience::Person => self.person.push(at),
             Audience::Account => self.account.push(at),
         }
-        self.properties |= spec.filter.is_some() || spec.kind.reads_property();
+        self.properties |= spec.reads_properties();
     }
 }
 

@@ -5,7 +5,6 @@
 //! series and conditions it touches.
 
 mod backfill;
-mod bridge;
 mod compile;
 mod conditions;
 mod index;
@@ -15,10 +14,11 @@ mod series;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use backfill::Backfill;
-pub use bridge::{Policy, Program};
+pub(crate) use conditions::audience_of;
 pub use conditions::{ConditionIndex, ConditionSet, Reads, TrackedCondition};
 pub use index::{EventIndex, Users};
 pub use properties::PropertyMap;
+pub(crate) use series::reach_ms;
 pub use series::{Retention, SeriesKind, SeriesSpec};
 
 use crate::define::{Audience, Definitions, ProgramDef};
@@ -26,6 +26,8 @@ use crate::diagnostic::Diagnostic;
 use crate::expr::{Aggregate, Expr};
 use crate::id::Salt;
 use crate::log::PlanVersion;
+use crate::policy::Policy;
+use crate::program::{Program, ProgramIndex};
 
 /// What a plan is compiled from.
 #[derive(Debug, Clone)]
@@ -95,7 +97,10 @@ pub struct Plan {
     pub policy: Policy,
     /// Programs that are paused.
     pub paused: BTreeSet<String>,
+    /// Conditions that others ask how long they have held.
+    pub(crate) held: Vec<ConditionIndex>,
     pub(crate) index: index::Index,
+    pub(crate) program_index: ProgramIndex,
 }
 
 impl Plan {
@@ -136,9 +141,11 @@ impl Plan {
             .map(|&at| &self.segments[at as usize])
     }
 
-    /// The tracked condition with this very expression.
-    pub fn condition_of(&self, audience: Audience, expr: &Expr) -> Option<ConditionIndex> {
-        self.index.held.iter().copied().find(|at| {
+    /// The tracked condition with this very expression, among those others ask how long they have
+    /// held.
+    pub(crate) fn condition_of(&self, audience: Audience, expr: &Expr) -> Option<ConditionIndex> {
+        let held = self.held.iter().copied();
+        held.into_iter().find(|at| {
             let known = &self.conditions[at.0 as usize];
             known.audience == audience && known.expr == *expr
         })

@@ -1,10 +1,15 @@
 //! Which events a series keeps, and what of them.
 
+use crate::aggregate::{Observed, value_key};
 use crate::define::Audience;
+use crate::engine::eval::passes;
 use crate::expr::{Aggregate, Expr, Function};
+use crate::lang::canonical;
+use crate::log::Event;
 use crate::subject::SeriesKey;
 
-use super::conditions::{canonical, stable_hash};
+use super::conditions::stable_hash;
+use super::{Plan, PropertyMap};
 
 /// How much of the instants of a key (a distinct value, a person) must be remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -98,6 +103,11 @@ impl SeriesSpec {
         }
     }
 
+    /// Whether it reads properties of its events.
+    pub(crate) fn reads_properties(&self) -> bool {
+        self.filter.is_some() || self.kind.reads_property()
+    }
+
     /// Whether an aggregate reads this series.
     pub fn serves(&self, audience: Audience, aggregate: &Aggregate) -> bool {
         self.audience == audience
@@ -105,6 +115,29 @@ impl SeriesSpec {
             && self.kind == SeriesKind::of(aggregate)
             && (!self.kind.reads_property() || self.property == aggregate.property)
             && self.filter.as_ref() == aggregate.filter.as_deref()
+    }
+
+    /// What the series takes of an event of its name; `None` if the filter refuses it or it lacks
+    /// the property.
+    pub(crate) fn observe(
+        &self,
+        plan: &Plan,
+        event: &Event<'_>,
+        properties: &PropertyMap,
+    ) -> Option<Observed> {
+        if let Some(filter) = &self.filter {
+            if !passes(plan, filter, properties, event.occurred_at) {
+                return None;
+            }
+        }
+        let value = || properties.get(self.property.as_deref()?);
+        match self.kind {
+            SeriesKind::Times => Some(Observed::Time),
+            SeriesKind::Numbers => value()?.as_number().map(Observed::Number),
+            SeriesKind::Values => value().cloned().map(Observed::Value),
+            SeriesKind::Keys(_) => value().map(|value| Observed::Key(value_key(value))),
+            SeriesKind::People(_) => event.person.map(|person| Observed::Key(person.0)),
+        }
     }
 
     /// Key under which the series gathers new events while its history is being backfilled.

@@ -106,6 +106,13 @@ pub enum Admit {
         /// Why, in words.
         reason: String,
     },
+    /// A cap is reached.
+    Capped {
+        /// Whose cap.
+        per: Audience,
+        /// Which cap, in words.
+        reason: String,
+    },
     /// It may not go.
     No {
         /// Why.
@@ -140,7 +147,7 @@ pub fn admit(policy: &Policy, request: Request<'_>) -> Admit {
         .caps
         .iter()
         .find_map(|cap| reached(cap, &request))
-        .map_or(Admit::Yes, |reason| no(Outcome::Capped, reason))
+        .unwrap_or(Admit::Yes)
 }
 
 /// Whether a message that was decided earlier must not go any more: the person was suppressed or
@@ -172,7 +179,7 @@ pub fn recheck(
     Some((Outcome::NoConsent, reason))
 }
 
-fn reached(cap: &CapDef, request: &Request<'_>) -> Option<String> {
+fn reached(cap: &CapDef, request: &Request<'_>) -> Option<Admit> {
     if cap.channel.as_deref().is_some_and(|c| c != request.channel) {
         return None;
     }
@@ -196,10 +203,11 @@ fn reached(cap: &CapDef, request: &Request<'_>) -> Option<String> {
         Some(channel) => format!("messages by {channel}"),
     };
     let within = local::spoken_ms(cap.within_ms);
-    Some(format!(
-        "cap of {} {what} in {within} for {whose} reached ({sent} sent)",
-        cap.at_most
-    ))
+    let at_most = cap.at_most;
+    Some(Admit::Capped {
+        per: cap.per,
+        reason: format!("cap of {at_most} {what} in {within} for {whose} reached ({sent} sent)"),
+    })
 }
 
 #[cfg(test)]

@@ -72,6 +72,10 @@ fn refused(answer: Admit, expected: Outcome, words: &str) {
             assert_eq!(outcome, expected, "{reason}");
             assert!(reason.contains(words), "{reason}");
         }
+        Admit::Capped { reason, .. } => {
+            assert_eq!(expected, Outcome::Capped);
+            assert!(reason.contains(words), "{reason}");
+        }
         other => panic!("expected {expected:?}, got {other:?}"),
     }
 }

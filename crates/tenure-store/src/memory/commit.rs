@@ -61,7 +61,7 @@ impl Data {
         }
         for decision in &batch.decisions {
             self.decisions
-                .entry(decision.id)
+                .entry((decision.at, decision.id))
                 .or_insert_with(|| decision.clone());
         }
         for change in &batch.memberships {

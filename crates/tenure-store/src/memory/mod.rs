@@ -40,7 +40,7 @@ struct Data {
     messages: BTreeMap<MessageId, row::Message>,
     pending: BTreeSet<(Timestamp, MessageId)>,
     tasks: BTreeMap<TaskId, row::Task>,
-    decisions: BTreeMap<DecisionId, Decision>,
+    decisions: BTreeMap<(Timestamp, DecisionId), Decision>,
     members: BTreeMap<Box<str>, BTreeMap<SubjectId, Timestamp>>,
     enrollments: BTreeMap<EnrollmentId, EnrollmentChange>,
     dead_letters: BTreeMap<u64, row::DeadLetter>,

@@ -1,0 +1,344 @@
+//! What people and programs ask of the engine: each becomes an entry of the log.
+
+use serde_json::{Map, Value as Json};
+use tenure_connectors::template::{Rendered, Strict};
+use tenure_core::define::{Audience, Entry, ProgramDef};
+use tenure_core::id::{AccountId, MessageId, PersonId, SubjectId, TaskId};
+use tenure_core::log::{Body, Command, SweepPurpose};
+use tenure_store::Batch;
+use tenure_store::batch::{MessageUpdate, TaskUpdate};
+use tenure_store::row::{Message, MessageState};
+
+use crate::dispatch::{address_key, consent_key};
+use crate::error::AppError;
+use crate::node::Node;
+use crate::roots::decode;
+
+impl Node {
+    /// Pauses a program, or lets it go on. While paused it neither enters nor acts; what came due
+    /// acts when it goes on.
+    pub fn pause(&self, program: &str, paused: bool) -> Result<(), AppError> {
+        let program = self.program(program)?.name;
+        let mut entries = vec![Body::Command(Command::Pause {
+            program: program.as_str().into(),
+            paused,
+        })];
+        if !paused {
+            entries.extend(self.sweep_entries(&SweepPurpose::Resume(program.as_str().into()))?);
+        }
+        self.writer().append(entries, Batch::default()).map(drop)
+    }
+
+    /// Enters a subject into a program.
+    pub fn enroll(
+        &self,
+        program: &str,
+        subject: SubjectId,
+        key: Option<String>,
+        data: &Map<String, Json>,
+    ) -> Result<(), AppError> {
+        let program = self.program(program)?;
+        let fits = match program.audience {
+            Audience::Person => subject.person().is_some(),
+            Audience::Account => subject.account().is_some(),
+        };
+        if !fits {
+            let message = format!(
+                "`{}` is a program for {:?}s",
+                program.name, program.audience
+            )
+            .to_lowercase();
+            return Err(AppError::Invalid {
+                field: "subject".into(),
+                message,
+            });
+        }
+        self.known(subject)?;
+        let account = self.account_of(subject)?;
+        let entry = Command::Enroll {
+            program: program.name.as_str().into(),
+            subject,
+            account,
+            key: key.map(Into::into),
+            data: Json::Object(data.clone()).to_string().into(),
+        };
+        self.writer()
+            .append(vec![Body::Command(entry)], Batch::default())
+            .map(drop)
+    }
+
+    /// Takes a subject out of a program: no later step acts.
+    pub fn remove(&self, program: &str, subject: SubjectId) -> Result<(), AppError> {
+        self.known(subject)?;
+        let account = self.account_of(subject)?;
+        let entry = Command::Remove {
+            program: program.into(),
+            subject,
+            account,
+        };
+        self.writer()
+            .append(vec![Body::Command(entry)], Batch::default())
+            .map(drop)
+    }
+
+    /// Sends a broadcast to the members its segment has now; answers how many there are.
+    pub fn broadcast(&self, program: &str) -> Result<u64, AppError> {
+        let program = self.program(program)?;
+        let Entry::Broadcast(segment) = &program.enter else {
+            return Err(AppError::Conflict(format!(
+                "`{}` is not a broadcast; give it `enter: {{ broadcast: SEGMENT }}`",
+                program.name
+            )));
+        };
+        let counts = self.store().member_counts()?;
+        let count = counts
+            .iter()
+            .find(|(name, _)| name.as_ref() == segment.as_str())
+            .map_or(0, |(_, count)| *count);
+        self.append_sweep(&SweepPurpose::Broadcast(program.name.as_str().into()))?;
+        Ok(count)
+    }
+
+    /// Notes a person's choice about a topic, or about all marketing. A refusal also counts for
+    /// messages that are decided already.
+    pub fn consent(
+        &self,
+        person: PersonId,
+        topic: Option<&str>,
+        subscribed: bool,
+    ) -> Result<(), AppError> {
+        if let Some(topic) = topic {
+            let known = self.dispatcher().composer();
+            if !known
+                .policy()
+                .topics
+                .iter()
+                .any(|known| known.name == topic)
+            {
+                return Err(AppError::NotFound {
+                    what: "topic",
+                    name: topic.into(),
+                });
+            }
+        }
+        let subject = SubjectId::Person(person);
+        let account = self.account_of(subject)?;
+        let entry = Command::Consent {
+            person,
+            account,
+            topic: topic.map(Into::into),
+            subscribed,
+        };
+        let reason = (!subscribed).then(|| "unsubscribed".into());
+        let mut suppressions = vec![(consent_key(self.salt(), person, topic), reason)];
+        if subscribed {
+            suppressions.push((consent_key(self.salt(), person, None), None));
+        }
+        let batch = Batch {
+            suppressions,
+            ..Batch::default()
+        };
+        self.writer()
+            .append(vec![Body::Command(entry)], batch)
+            .map(drop)
+    }
+
+    /// Suppresses a person's address, or lifts that.
+    pub fn suppress(&self, person: PersonId, on: bool, reason: &str) -> Result<(), AppError> {
+        let subject = SubjectId::Person(person);
+        self.known(subject)?;
+        let account = self.account_of(subject)?;
+        let entry = Command::Suppress {
+            person,
+            account,
+            suppressed: on,
+        };
+        let mut batch = Batch::default();
+        if let Some(address) = self.address_of(person)? {
+            let reason = on.then(|| reason.into());
+            batch
+                .suppressions
+                .push((address_key(self.salt(), &address), reason));
+        }
+        self.writer()
+            .append(vec![Body::Command(entry)], batch)
+            .map(drop)
+    }
+
+    /// Sends a message again whose outcome is unknown, or that was given up. The operator decides:
+    /// an unknown one may arrive twice.
+    pub fn resend(&self, id: MessageId) -> Result<(), AppError> {
+        let message = self.message(id)?;
+        if !matches!(message.state, MessageState::Unknown | MessageState::Dead) {
+            return Err(AppError::Conflict(format!(
+                "the message is {}; only unknown and dead ones can be sent again",
+                word(message.state)
+            )));
+        }
+        self.update_message(&message, MessageState::Pending, "sent again by hand")
+    }
+
+    /// Cancels a message that has not gone out.
+    pub fn cancel(&self, id: MessageId) -> Result<(), AppError> {
+        let message = self.message(id)?;
+        if message.state != MessageState::Pending {
+            return Err(AppError::Conflict(format!(
+                "the message is {}; only pending ones can be cancelled",
+                word(message.state)
+            )));
+        }
+        self.update_message(&message, MessageState::Cancelled, "cancelled by hand")
+    }
+
+    /// What the recipient of a message sees (until it is sent; then its data is forgotten).
+    pub fn preview_message(&self, id: MessageId) -> Result<Rendered, AppError> {
+        let message = self.message(id)?;
+        let rendered = self.dispatcher().composer().preview(&message.intent);
+        rendered.map_err(|message| AppError::Invalid {
+            field: "template".into(),
+            message,
+        })
+    }
+
+    /// Renders a template with given data.
+    pub fn render_template(&self, template: &str, data: &Json) -> Result<Rendered, AppError> {
+        let rendered = self
+            .dispatcher()
+            .composer()
+            .render(template, data, Strict::No);
+        rendered.map_err(|message| AppError::Invalid {
+            field: "template".into(),
+            message,
+        })
+    }
+
+    /// Sends a template with given data to somebody of the team, now.
+    pub fn test_send(&self, template: &str, to: &str, data: &Json) -> Result<String, AppError> {
+        let now = self.now();
+        let id: MessageId =
+            self.salt()
+                .derive(&[b"test", template.as_bytes(), &now.0.to_be_bytes()]);
+        let composed =
+            self.dispatcher()
+                .composer()
+                .test_message(&id.to_string(), template, to, data, now);
+        let email = composed.map_err(|message| AppError::Invalid {
+            field: "template".into(),
+            message,
+        })?;
+        self.dispatcher().send_now(&email)
+    }
+
+    /// Completes a task.
+    pub fn complete_task(&self, id: TaskId, outcome: Option<&str>) -> Result<(), AppError> {
+        let update = TaskUpdate {
+            id,
+            completed_at: Some(self.now()),
+            outcome: outcome.map(Into::into),
+        };
+        self.writer().commit(
+            Batch {
+                task_updates: vec![update],
+                ..Batch::default()
+            },
+            Vec::new(),
+        )
+    }
+
+    /// A current program by name.
+    pub fn program(&self, name: &str) -> Result<ProgramDef, AppError> {
+        let plan = self.live().plan();
+        let found = plan.and_then(|plan| {
+            plan.definitions
+                .programs
+                .iter()
+                .find(|known| known.name == name)
+                .cloned()
+        });
+        found.ok_or_else(|| AppError::NotFound {
+            what: "program",
+            name: name.to_owned(),
+        })
+    }
+
+    pub(crate) fn message(&self, id: MessageId) -> Result<Message, AppError> {
+        let found = self.store().message(id)?;
+        found.ok_or_else(|| AppError::NotFound {
+            what: "message",
+            name: id.to_string(),
+        })
+    }
+
+    pub(crate) fn account_of(&self, subject: SubjectId) -> Result<Option<AccountId>, AppError> {
+        match subject {
+            SubjectId::Account(account) => Ok(Some(account)),
+            SubjectId::Person(person) => {
+                let row = self.store().persons(&[person])?.pop().flatten();
+                Ok(row.and_then(|row| row.account))
+            }
+        }
+    }
+
+    fn address_of(&self, person: PersonId) -> Result<Option<String>, AppError> {
+        let Some(row) = self.store().state(SubjectId::Person(person))? else {
+            return Ok(None);
+        };
+        let (_, state) = decode(&row.bytes)?;
+        let told = state
+            .traits
+            .get("email")
+            .and_then(|value| value.as_text())
+            .map(str::to_owned);
+        Ok(told)
+    }
+
+    fn known(&self, subject: SubjectId) -> Result<(), AppError> {
+        let known = match subject {
+            SubjectId::Person(person) => self.store().persons(&[person])?.pop().flatten().is_some(),
+            SubjectId::Account(_) => false,
+        };
+        if known || self.store().state(subject)?.is_some() {
+            return Ok(());
+        }
+        let what = if subject.person().is_some() {
+            "person"
+        } else {
+            "account"
+        };
+        Err(AppError::NotFound {
+            what,
+            name: subject.to_string(),
+        })
+    }
+
+    fn update_message(
+        &self,
+        message: &Message,
+        state: MessageState,
+        reason: &str,
+    ) -> Result<(), AppError> {
+        let now = self.now();
+        let update = MessageUpdate {
+            id: message.intent.id,
+            state,
+            at: now,
+            reason: Some(reason.into()),
+            due_at: (state == MessageState::Pending).then_some(now),
+            attempt_count: 0,
+            forget: state == MessageState::Cancelled,
+        };
+        self.writer().commit(
+            Batch {
+                dispatched: vec![update],
+                ..Batch::default()
+            },
+            Vec::new(),
+        )?;
+        self.live().outbox_grew();
+        Ok(())
+    }
+}
+
+fn word(state: MessageState) -> String {
+    format!("{state:?}").to_lowercase()
+}

@@ -1,0 +1,272 @@
+//! Composing: from a decided message to the bytes that go out.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value as Json};
+use tenure_connectors::PreparedEmail;
+use tenure_connectors::email::{EmailAddress, OutgoingEmail, Unsubscribe};
+use tenure_connectors::template::{CompiledTemplate, Rendered, Strict, Template};
+use tenure_connectors::tracking::{LinkSigner, Purpose, Tracking, track};
+use tenure_core::define::PolicyDef;
+use tenure_core::effect::MessageIntent;
+use tenure_core::id::{PersonId, Salt};
+use tenure_core::time::Timestamp;
+use tenure_store::row::Message;
+
+use super::{DispatchSettings, Refusal};
+use crate::catalog::Catalog;
+
+/// A message ready to go out.
+#[derive(Debug)]
+pub enum Composed {
+    /// By e-mail.
+    Email(Box<PreparedEmail>),
+}
+
+/// Makes e-mails of messages, with the templates and the policy in force.
+pub struct Composer {
+    templates: BTreeMap<String, (CompiledTemplate, Template)>,
+    policy: PolicyDef,
+    settings: DispatchSettings,
+    signer: LinkSigner,
+}
+
+/// The key under which an address is suppressed.
+pub fn address_key(salt: &Salt, address: &str) -> u128 {
+    salt.hash("address", &[address.trim().to_lowercase().as_bytes()])
+}
+
+/// The key under which a person's refusal of a topic (or, with `None`, of all) is kept, so that it
+/// counts at once for messages decided before.
+pub fn consent_key(salt: &Salt, person: PersonId, topic: Option<&str>) -> u128 {
+    salt.hash(
+        "consent",
+        &[
+            &person.0.to_be_bytes(),
+            topic.unwrap_or_default().as_bytes(),
+        ],
+    )
+}
+
+impl Composer {
+    /// Compiles the templates of a catalogue; those that do not compile are left out, which cannot
+    /// happen to what was published.
+    pub fn new(catalog: &Catalog, settings: DispatchSettings, link_secret: &[u8]) -> Self {
+        let (templates, _) = catalog.templates();
+        let templates = templates.into_iter().filter_map(|template| {
+            let compiled = CompiledTemplate::compile(&template).ok()?;
+            Some((template.name.clone(), (compiled, template)))
+        });
+        let policy = catalog
+            .parse()
+            .map(|(definitions, _)| definitions.policy)
+            .unwrap_or_default();
+        Self {
+            templates: templates.collect(),
+            policy,
+            settings,
+            signer: LinkSigner::new(link_secret),
+        }
+    }
+
+    /// What checks the tokens of links.
+    pub fn signer(&self) -> &LinkSigner {
+        &self.signer
+    }
+
+    /// The policy in force.
+    pub fn policy(&self) -> &PolicyDef {
+        &self.policy
+    }
+
+    /// Renders a template for data; the error is for people.
+    pub fn render(&self, template: &str, data: &Json, strict: Strict) -> Result<Rendered, String> {
+        let (compiled, _) = self
+            .templates
+            .get(template)
+            .ok_or_else(|| format!("there is no template `{template}`"))?;
+        let language = data.pointer("/person/locale").and_then(Json::as_str);
+        let rendered = compiled.render(data, language, strict);
+        rendered.map_err(|error| format!("template `{template}`: {error}"))
+    }
+
+    /// What a recipient would see of a message, without tracking.
+    pub fn preview(&self, intent: &MessageIntent) -> Result<Rendered, String> {
+        self.render(&intent.template, &self.data(intent), Strict::No)
+    }
+
+    /// Renders, tracks, and builds one message.
+    pub(crate) fn compose(&self, message: &Message, now: Timestamp) -> Result<Composed, Refusal> {
+        let intent = &message.intent;
+        let mut rendered = self
+            .render(&intent.template, &self.data(intent), Strict::Yes)
+            .map_err(Refusal::Unrenderable)?;
+        if let Some(subject) = &intent.subject_line {
+            rendered.subject.clone_from(&subject.to_string());
+        }
+        let unsubscribe_url = self.unsubscribe_url(intent);
+        if let Some(url) = &unsubscribe_url {
+            add_footer(&mut rendered, url);
+        }
+        if self.settings.tracking {
+            let preferences = self.link("p", "");
+            let tracking = Tracking {
+                base_url: &self.settings.public_url,
+                clicks: true,
+                opens: true,
+                untracked_prefixes: &[&preferences],
+            };
+            rendered.html = track(
+                &rendered.html,
+                &intent.id.to_string(),
+                &self.signer,
+                &tracking,
+            );
+        }
+        let email = self
+            .email(intent, rendered, unsubscribe_url)
+            .map_err(Refusal::Unrenderable)?;
+        let prepared = email
+            .prepare(now.0.max(0) as u64, None)
+            .map_err(|error| Refusal::Unrenderable(error.to_string()))?;
+        Ok(Composed::Email(Box::new(prepared)))
+    }
+
+    /// A message to somebody of the team, to look at.
+    pub fn test_message(
+        &self,
+        id: &str,
+        template: &str,
+        to: &str,
+        data: &Json,
+        now: Timestamp,
+    ) -> Result<PreparedEmail, String> {
+        let rendered = self.render(template, data, Strict::Yes)?;
+        let email = OutgoingEmail {
+            message_id: id.to_owned(),
+            from: self.author(template)?,
+            to: EmailAddress::parse("to", to).map_err(|error| error.to_string())?,
+            reply_to: None,
+            bounces_to: None,
+            subject: format!("[Test] {}", rendered.subject),
+            html: rendered.html,
+            text: rendered.text,
+            unsubscribe: None,
+            list_id: None,
+            feedback_id: None,
+            headers: Vec::new(),
+        };
+        email
+            .prepare(now.0.max(0) as u64, None)
+            .map_err(|error| error.to_string())
+    }
+
+    fn email(
+        &self,
+        intent: &MessageIntent,
+        rendered: Rendered,
+        unsubscribe_url: Option<String>,
+    ) -> Result<OutgoingEmail, String> {
+        let from = self.author(&intent.template)?;
+        let reply_to = self
+            .templates
+            .get(intent.template.as_ref())
+            .and_then(|(_, template)| template.reply_to.as_deref());
+        let reply_to = reply_to
+            .map(|text| EmailAddress::parse("reply_to", text))
+            .transpose()
+            .map_err(|error| error.to_string())?;
+        let list_id = intent
+            .topic
+            .as_deref()
+            .map(|topic| format!("{topic}.{}", from.domain()));
+        let feedback = format!(
+            "{}:{}:tenure",
+            intent.program,
+            intent.topic.as_deref().unwrap_or("none")
+        );
+        Ok(OutgoingEmail {
+            message_id: intent.id.to_string(),
+            to: EmailAddress::parse("to", &intent.to).map_err(|error| error.to_string())?,
+            from,
+            reply_to,
+            bounces_to: None,
+            subject: rendered.subject,
+            html: rendered.html,
+            text: rendered.text,
+            unsubscribe: unsubscribe_url.map(|one_click_url| Unsubscribe {
+                one_click_url,
+                mailto: None,
+            }),
+            list_id: list_id.filter(|_| !intent.transactional),
+            feedback_id: Some(feedback),
+            headers: vec![("X-Tenure-Message".into(), intent.id.to_string())],
+        })
+    }
+
+    fn author(&self, template: &str) -> Result<EmailAddress, String> {
+        let own = self
+            .templates
+            .get(template)
+            .and_then(|(_, template)| template.from.as_deref());
+        let from = own
+            .or(self.policy.from.as_deref())
+            .or(self.settings.from.as_deref());
+        let from = from.ok_or("no sender: set `from:` in the policy, or TENURE_FROM")?;
+        EmailAddress::parse("from", from).map_err(|error| error.to_string())
+    }
+
+    /// What the engine knew when it decided, with the links every template may use.
+    fn data(&self, intent: &MessageIntent) -> Json {
+        let mut data: Map<String, Json> = serde_json::from_str(&intent.data).unwrap_or_default();
+        if let Some(token) = self.person_token(Purpose::Preferences, intent) {
+            data.insert("preferences_url".into(), self.link("p", &token).into());
+            data.insert("unsubscribe_url".into(), self.link("p", &token).into());
+        }
+        Json::Object(data)
+    }
+
+    fn unsubscribe_url(&self, intent: &MessageIntent) -> Option<String> {
+        if intent.transactional {
+            return None;
+        }
+        let token = self.person_token(Purpose::Unsubscribe, intent)?;
+        Some(self.link("u", &token))
+    }
+
+    fn person_token(&self, purpose: Purpose, intent: &MessageIntent) -> Option<String> {
+        let person = intent.person?.to_string();
+        let topic = intent.topic.as_deref().unwrap_or_default();
+        Some(
+            self.signer
+                .seal(purpose, &[&intent.id.to_string(), &person, topic]),
+        )
+    }
+
+    fn link(&self, path: &str, token: &str) -> String {
+        format!(
+            "{}/{path}/{token}",
+            self.settings.public_url.trim_end_matches('/')
+        )
+    }
+}
+
+/// Marketing mail always shows a way out: a template that has none gets a line at its end.
+fn add_footer(rendered: &mut Rendered, url: &str) {
+    let base = url.split("/u/").next().unwrap_or_default();
+    if rendered.html.contains(&format!("{base}/p/"))
+        || rendered.html.contains(&format!("{base}/u/"))
+    {
+        return;
+    }
+    let line = format!(
+        "<p style=\"font:12px sans-serif;color:#666;text-align:center\" data-tenure-track=\"off\">\
+         <a href=\"{url}\" data-tenure-track=\"off\" style=\"color:#666\">Unsubscribe</a></p>"
+    );
+    let at = rendered
+        .html
+        .rfind("</body>")
+        .unwrap_or(rendered.html.len());
+    rendered.html.insert_str(at, &line);
+    rendered.text.push_str(&format!("\n\nUnsubscribe: {url}\n"));
+}

@@ -1,0 +1,342 @@
+//! Dispatch: from a decided message to a provider, at most once.
+//!
+//! An attempt is recorded (`sending`) before it begins and settled after it ends. A stop in between
+//! leaves a message that may or may not have gone out: it is parked as `unknown`, or, where the
+//! program chose at-least-once, sent again. What certainly did not go out is tried again with
+//! growing pauses; what cannot go out ends as `dead`, with the reason.
+
+mod breaker;
+mod compose;
+mod feed;
+mod settle;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex, RwLock};
+use tenure_connectors::{EmailTransport, Outcome};
+use tenure_core::id::{MessageId, Salt};
+use tenure_core::time::{HOUR_MS, SECOND_MS, Timestamp};
+use tenure_store::batch::MessageUpdate;
+use tenure_store::row::{Message, MessageState};
+use tenure_store::{Batch, Store};
+
+use crate::catalog::Catalog;
+use crate::clock::Clock;
+use crate::error::AppError;
+use crate::live::Live;
+use crate::telemetry;
+use crate::workspace::Workspace;
+use crate::writer::WriterHandle;
+
+pub use breaker::{Breaker, Passage};
+pub use compose::{Composed, Composer, address_key, consent_key};
+
+/// How many attempts a message gets.
+const ATTEMPTS_MAX: u32 = 12;
+/// The longest pause between attempts, in milliseconds.
+const LONGEST_RETRY_MS: i64 = 6 * HOUR_MS;
+
+/// How messages are sent.
+#[derive(Debug, Clone)]
+pub struct DispatchSettings {
+    /// Where recipients reach this server (`https://…`), for links in messages.
+    pub public_url: String,
+    /// Sender of e-mails whose template and policy name none.
+    pub from: Option<String>,
+    /// Whether opens and clicks are tracked.
+    pub tracking: bool,
+    /// How many attempts run at once.
+    pub threads: usize,
+    /// The first pause before another attempt, in milliseconds; doubled each time.
+    pub retry_delay_ms: i64,
+}
+
+impl Default for DispatchSettings {
+    fn default() -> Self {
+        Self {
+            public_url: "http://127.0.0.1:8400".into(),
+            from: None,
+            tracking: true,
+            threads: 8,
+            retry_delay_ms: 30 * SECOND_MS,
+        }
+    }
+}
+
+/// Sends what the engine decided.
+pub struct Dispatcher {
+    store: Arc<dyn Store>,
+    writer: WriterHandle,
+    live: Arc<Live>,
+    clock: Arc<dyn Clock>,
+    email: Arc<dyn EmailTransport>,
+    settings: DispatchSettings,
+    salt: Salt,
+    composer: RwLock<Arc<Composer>>,
+    link_secret: [u8; 32],
+    breaker: Mutex<Breaker>,
+    /// Messages some thread has in hand.
+    in_hand: Mutex<HashSet<MessageId>>,
+    stopping: AtomicBool,
+    rest: (Mutex<()>, Condvar),
+}
+
+/// Why a message is not sent after all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The recipient said no, or the address is suppressed.
+    Cancelled(tenure_core::decision::Outcome, String),
+    /// It cannot be made.
+    Unrenderable(String),
+}
+
+impl Dispatcher {
+    /// A dispatcher; nothing runs yet.
+    pub fn new(
+        store: Arc<dyn Store>,
+        writer: WriterHandle,
+        live: Arc<Live>,
+        clock: Arc<dyn Clock>,
+        email: Arc<dyn EmailTransport>,
+        workspace: &Workspace,
+        settings: DispatchSettings,
+    ) -> Self {
+        let link_secret = *workspace.link_secret();
+        let composer = Composer::new(&Catalog::default(), settings.clone(), &link_secret);
+        Self {
+            store,
+            writer,
+            live,
+            clock,
+            email,
+            settings,
+            salt: workspace.salt(),
+            composer: RwLock::new(Arc::new(composer)),
+            link_secret,
+            breaker: Mutex::new(Breaker::default()),
+            in_hand: Mutex::new(HashSet::new()),
+            stopping: AtomicBool::new(false),
+            rest: (Mutex::new(()), Condvar::new()),
+        }
+    }
+
+    /// Takes over the templates and the policy of a catalogue.
+    pub fn set_templates(&self, catalog: &Catalog) {
+        let composer = Composer::new(catalog, self.settings.clone(), &self.link_secret);
+        *self.composer.write() = Arc::new(composer);
+    }
+
+    /// What makes e-mails of messages.
+    pub fn composer(&self) -> Arc<Composer> {
+        Arc::clone(&self.composer.read())
+    }
+
+    /// Starts the threads.
+    pub fn start(self: &Arc<Self>) -> Result<Vec<JoinHandle<()>>, AppError> {
+        self.settle_cut_off()?;
+        feed::start(self, self.settings.threads.max(1))
+    }
+
+    /// Asks the threads to end after the attempts under way.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.live.outbox_grew();
+        self.rest.1.notify_all();
+    }
+
+    pub(crate) fn stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Rests until the time is over or it is time to stop.
+    pub(crate) fn rest(&self, at_most: Duration) {
+        let mut guard = self.rest.0.lock();
+        if !self.stopping() {
+            self.rest.1.wait_for(&mut guard, at_most);
+        }
+    }
+
+    /// Settles attempts that the last stop cut off.
+    pub(crate) fn settle_cut_off(&self) -> Result<(), AppError> {
+        let filter = tenure_store::query::MessageFilter {
+            state: Some(MessageState::Sending),
+            ..tenure_store::query::MessageFilter::default()
+        };
+        let (mut unknown, mut again) = (0, 0);
+        loop {
+            let page = tenure_store::Page {
+                after: None,
+                limit: tenure_store::query::MAX_PAGE_ROWS,
+            };
+            let messages = self.store.messages(&filter, &page)?;
+            if messages.is_empty() {
+                break;
+            }
+            let now = self.clock.now();
+            let updates = messages.iter().map(|message| {
+                let outcome = Outcome::Unknown {
+                    reason: "the server stopped during the attempt".into(),
+                };
+                let update = settle::update_for(message, &outcome, now, &self.settings, &self.salt);
+                match update.state {
+                    MessageState::Pending => again += 1,
+                    _ => unknown += 1,
+                }
+                update
+            });
+            let batch = Batch {
+                dispatched: updates.collect(),
+                ..Batch::default()
+            };
+            self.writer.commit(batch, Vec::new())?;
+        }
+        telemetry::attempts_cut_off(unknown, again);
+        Ok(())
+    }
+
+    /// Sends up to `limit` due messages on the caller's thread; how many were taken. For the
+    /// simulator and for tests.
+    pub fn step(&self, limit: usize) -> Result<usize, AppError> {
+        let now = self.clock.now();
+        if matches!(self.breaker.lock().passage(now), Passage::Shut(_)) {
+            return Ok(0);
+        }
+        let due = self.store.due_messages(now, &[], limit)?;
+        for message in &due {
+            self.carry(message)?;
+        }
+        Ok(due.len())
+    }
+
+    /// Sends an e-mail that is no message of a program, now; the provider's answer.
+    pub(crate) fn send_now(
+        &self,
+        email: &tenure_connectors::PreparedEmail,
+    ) -> Result<String, AppError> {
+        match self.email.send(email) {
+            Outcome::Accepted { response, .. } => Ok(response),
+            Outcome::Rejected { code, reason, .. } => {
+                Err(AppError::Conflict(format!("refused: {code} {reason}")))
+            }
+            Outcome::NotSent { reason } | Outcome::Unknown { reason } => {
+                Err(AppError::Conflict(reason))
+            }
+        }
+    }
+
+    /// One attempt at one message, from the last check to the settled outcome.
+    pub(crate) fn carry(&self, message: &Message) -> Result<(), AppError> {
+        let composed = match self.check(message)? {
+            Some(refusal) => Err(refusal),
+            None => self.composer().compose(message, self.clock.now()),
+        };
+        let composed = match composed {
+            Ok(composed) => composed,
+            Err(refusal) => return self.refuse(message, refusal),
+        };
+        self.begin(message)?;
+        let begun = Instant::now();
+        let outcome = match composed {
+            Composed::Email(email) => self.email.send(&email),
+        };
+        telemetry::attempted(
+            &message.intent.channel,
+            settle::label(&outcome),
+            begun.elapsed().as_secs_f64(),
+        );
+        self.note_answer(&outcome);
+        self.settle(message, &outcome)
+    }
+
+    fn note_answer(&self, outcome: &Outcome) {
+        let mut breaker = self.breaker.lock();
+        if matches!(outcome, Outcome::NotSent { .. }) {
+            if let Some(pause_ms) = breaker.failed(self.clock.now()) {
+                telemetry::breaker_opened("email", pause_ms);
+            }
+        } else {
+            breaker.answered();
+        }
+    }
+
+    /// Records that an attempt begins. Only after this may anything go out.
+    fn begin(&self, message: &Message) -> Result<(), AppError> {
+        let update = MessageUpdate {
+            id: message.intent.id,
+            state: MessageState::Sending,
+            at: self.clock.now(),
+            reason: None,
+            due_at: None,
+            attempt_count: message.attempt_count + 1,
+            forget: false,
+        };
+        self.writer.commit(
+            Batch {
+                dispatched: vec![update],
+                ..Batch::default()
+            },
+            Vec::new(),
+        )
+    }
+
+    /// The last look before sending: what was said since the message was decided counts.
+    fn check(&self, message: &Message) -> Result<Option<Refusal>, AppError> {
+        use tenure_core::decision::Outcome as Decided;
+        let intent = &message.intent;
+        if intent.channel.as_ref() != "email" {
+            let reason = format!("no connector for the channel {}", intent.channel);
+            return Ok(Some(Refusal::Unrenderable(reason)));
+        }
+        let mut keys = vec![address_key(&self.salt, &intent.to)];
+        if let (false, Some(person)) = (intent.transactional, intent.person) {
+            keys.push(consent_key(&self.salt, person, None));
+            keys.extend(
+                intent
+                    .topic
+                    .as_deref()
+                    .map(|topic| consent_key(&self.salt, person, Some(topic))),
+            );
+        }
+        let found = self.store.suppressions(&keys)?;
+        let refusal = found.into_iter().enumerate().find_map(|(index, reason)| {
+            let outcome = if index == 0 {
+                Decided::Suppressed
+            } else {
+                Decided::NoConsent
+            };
+            reason.map(|reason| Refusal::Cancelled(outcome, reason.to_string()))
+        });
+        Ok(refusal)
+    }
+}
+
+/// When a message is tried again: growing pauses, spread by a hash of the message and the attempt
+/// so that many do not come back at once.
+fn retry_at(
+    salt: &Salt,
+    message: &Message,
+    attempt_count: u32,
+    now: Timestamp,
+    settings: &DispatchSettings,
+) -> Option<Timestamp> {
+    if attempt_count >= ATTEMPTS_MAX {
+        return None;
+    }
+    let doublings = attempt_count.saturating_sub(1).min(20);
+    let pause_ms = settings
+        .retry_delay_ms
+        .saturating_mul(1 << doublings)
+        .min(LONGEST_RETRY_MS);
+    let spread = salt.fraction(
+        "retry",
+        &[
+            &message.intent.id.0.to_be_bytes(),
+            &attempt_count.to_be_bytes(),
+        ],
+    );
+    Some(now.plus_ms(pause_ms + (pause_ms as f64 * spread / 4.0) as i64))
+}

@@ -1,0 +1,412 @@
+//! A node: one process's worth of Tenure, put together from ports.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tenure_connectors::EmailTransport;
+use tenure_core::id::{Salt, WorkspaceId};
+use tenure_core::log::{Body, PlanVersion, Position, decode};
+use tenure_core::time::Timestamp;
+use tenure_store::{Batch, Store};
+
+use crate::catalog::Catalog;
+use crate::clock::Clock;
+use crate::dispatch::{DispatchSettings, Dispatcher};
+use crate::error::AppError;
+use crate::journal::Journal;
+use crate::live::Live;
+use crate::roots::DEFAULT_CACHED_SUBJECTS;
+use crate::telemetry;
+use crate::worker::{Step, Worker};
+use crate::workspace::Workspace;
+use crate::writer::{Writer, WriterHandle};
+
+/// How long the worker rests at most when nothing is due.
+const REST_MS: i64 = 60_000;
+/// How long it waits after a failure before it starts again.
+const AFTER_FAILURE: Duration = Duration::from_millis(500);
+/// How often the store's housekeeping runs.
+const MAINTAIN_EVERY: Duration = Duration::from_secs(5);
+
+/// What a node is made of.
+pub struct Parts {
+    /// The workspace's store.
+    pub store: Arc<dyn Store>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Carries e-mail.
+    pub email: Arc<dyn EmailTransport>,
+    /// How messages are sent.
+    pub dispatch: DispatchSettings,
+    /// How many subjects are kept in memory; 0 is the default.
+    pub cached_subjects: usize,
+}
+
+/// One process's worth of Tenure.
+pub struct Node {
+    me: Weak<Node>,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    workspace: Workspace,
+    salt: Salt,
+    journal: Arc<Journal>,
+    writer: WriterHandle,
+    live: Arc<Live>,
+    dispatcher: Arc<Dispatcher>,
+    /// One publication at a time.
+    pub(crate) publishing: Mutex<()>,
+    /// The worker, when it runs on the caller's thread.
+    worker: Option<Mutex<Worker>>,
+    stopping: AtomicBool,
+    ready: AtomicBool,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Node {
+    /// Opens a node and starts its threads.
+    pub fn start(parts: Parts) -> Result<Arc<Self>, AppError> {
+        let opened = Self::open(parts, false)?;
+        let (node, writer, mut worker) = (opened.node, opened.writer, opened.worker);
+        let mut threads = Vec::new();
+        if let Some(writer) = writer {
+            threads.push(spawn("log-writer", move || writer.run())?);
+        }
+        let Some(worker) = worker.take() else {
+            return Err(AppError::Stopping);
+        };
+        let runner = Arc::clone(&node);
+        threads.push(spawn("engine", move || runner.run_worker(worker))?);
+        threads.extend(node.dispatcher.start()?);
+        let keeper = Arc::clone(&node);
+        threads.push(spawn("housekeeping", move || keeper.run_housekeeping())?);
+        *node.threads.lock() = threads;
+        Ok(node)
+    }
+
+    /// Opens a node that works only when it is stepped, on the caller's thread: for the simulator
+    /// and for tests.
+    pub fn open_inline(parts: Parts) -> Result<Arc<Self>, AppError> {
+        Self::open(parts, true).map(|opened| opened.node)
+    }
+
+    fn open(parts: Parts, inline: bool) -> Result<Opened, AppError> {
+        let workspace = Workspace::open(parts.store.as_ref())?;
+        let end = parts.store.log_end()?;
+        let floor =
+            last_received(parts.store.as_ref(), end)?.max(parts.store.progress()?.applied.at);
+        let journal = Arc::new(Journal::new(end, floor));
+        let (store, clock) = (parts.store, parts.clock);
+        let (writer, mut handle) =
+            Writer::new(Arc::clone(&store), Arc::clone(&journal), Arc::clone(&clock));
+        let mut writer = Some(writer);
+        if let Some(writer) = writer.take_if(|_| inline) {
+            handle = handle.run_inline(writer);
+        }
+        let live = Arc::new(Live::default());
+        let cached = if parts.cached_subjects == 0 {
+            DEFAULT_CACHED_SUBJECTS
+        } else {
+            parts.cached_subjects
+        };
+        let worker = Worker::open(
+            Arc::clone(&store),
+            Arc::clone(&journal),
+            handle.clone(),
+            Arc::clone(&live),
+            workspace.salt(),
+            cached,
+        )?;
+        let dispatcher = Arc::new(Dispatcher::new(
+            Arc::clone(&store),
+            handle.clone(),
+            Arc::clone(&live),
+            Arc::clone(&clock),
+            parts.email,
+            &workspace,
+            parts.dispatch,
+        ));
+        let rows = store.plans()?;
+        let catalog = rows
+            .last()
+            .map(Catalog::from_row)
+            .transpose()?
+            .unwrap_or_default();
+        dispatcher.set_templates(&catalog);
+        if inline {
+            dispatcher.settle_cut_off()?;
+        }
+        let mut worker = Some(worker);
+        let inline_worker = worker.take_if(|_| inline).map(Mutex::new);
+        let salt = workspace.salt();
+        let node = Arc::new_cyclic(|me| Self {
+            me: me.clone(),
+            store,
+            clock,
+            workspace,
+            salt,
+            journal,
+            writer: handle,
+            live,
+            dispatcher,
+            publishing: Mutex::new(()),
+            worker: inline_worker,
+            stopping: AtomicBool::new(false),
+            ready: AtomicBool::new(false),
+            threads: Mutex::new(Vec::new()),
+        });
+        Ok(Opened {
+            node,
+            writer,
+            worker,
+        })
+    }
+
+    /// Stops gracefully: what was accepted is applied as far as it is, states are stored, attempts
+    /// under way are finished.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.dispatcher.stop();
+        self.journal.nudge();
+        let threads = std::mem::take(&mut *self.threads.lock());
+        for thread in threads {
+            // The writer ends when its last handle is gone, with this node.
+            if thread.thread().name() != Some("log-writer") {
+                drop(thread.join());
+            }
+        }
+        // Jobs are written in order: once this empty one is through, all before it are.
+        drop(self.writer.append(Vec::new(), Batch::default()));
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// The queue of the log writer.
+    pub fn writer(&self) -> &WriterHandle {
+        &self.writer
+    }
+
+    /// What the threads tell each other.
+    pub fn live(&self) -> &Live {
+        &self.live
+    }
+
+    /// Dispatch.
+    pub fn dispatcher(&self) -> &Arc<Dispatcher> {
+        &self.dispatcher
+    }
+
+    /// The workspace's secret for derived ids.
+    pub fn salt(&self) -> &Salt {
+        &self.salt
+    }
+
+    /// The workspace.
+    pub fn workspace_id(&self) -> WorkspaceId {
+        self.workspace.id
+    }
+
+    /// The workspace's name.
+    pub fn workspace_name(&self) -> &str {
+        &self.workspace.name
+    }
+
+    /// Now.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Whether a key may send events.
+    pub fn check_write_key(&self, key: &str) -> bool {
+        self.workspace.opens_ingest(key)
+    }
+
+    /// Whether a token may use the API.
+    pub fn check_token(&self, token: &str) -> bool {
+        self.workspace.opens_api(token)
+    }
+
+    /// Whether the replay after the start is over.
+    pub fn ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    /// How many log entries are not yet applied.
+    pub fn lag(&self) -> u64 {
+        self.journal.log_end().saturating_sub(self.live.applied())
+    }
+
+    /// Position of the last log entry.
+    pub fn log_end(&self) -> Position {
+        self.journal.log_end()
+    }
+
+    /// One step of the worker of an inline node.
+    pub fn step_worker(&self) -> Result<Step, AppError> {
+        let Some(worker) = &self.worker else {
+            return Ok(Step::Idle(None));
+        };
+        let mut worker = worker.lock();
+        let step = worker.step(self.clock.now())?;
+        self.resume_backfill(&worker)?;
+        Ok(step)
+    }
+
+    /// Stores all states of an inline node.
+    pub fn flush(&self) -> Result<(), AppError> {
+        match &self.worker {
+            Some(worker) => worker.lock().flush(self.clock.now()),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn inline(&self) -> bool {
+        self.worker.is_some()
+    }
+
+    pub(crate) fn stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// A handle to itself, for its threads.
+    pub(crate) fn handle(&self) -> Result<Arc<Self>, AppError> {
+        self.me.upgrade().ok_or(AppError::Stopping)
+    }
+
+    pub(crate) fn set_templates(&self, catalog: &Catalog) {
+        self.dispatcher.set_templates(catalog);
+    }
+
+    fn run_worker(self: Arc<Self>, mut worker: Worker) {
+        loop {
+            if self.stopping() {
+                if let Err(error) = worker.flush(self.clock.now()) {
+                    telemetry::worker_failed(&error.to_string());
+                }
+                return;
+            }
+            let stepped = catch_unwind(AssertUnwindSafe(|| worker.step(self.clock.now())));
+            let result = match stepped {
+                Ok(Ok(Step::Worked)) => Ok(()),
+                Ok(Ok(Step::Blocked)) => worker.wait_for_commit(),
+                Ok(Ok(Step::Idle(next))) => self.rest(&worker, next),
+                Ok(Err(error)) => Err(error),
+                Err(panic) => {
+                    let message = panic_message(panic.as_ref());
+                    telemetry::worker_failed(&message);
+                    worker.after_panic(self.clock.now(), &message)
+                }
+            };
+            telemetry::worked(
+                self.journal.log_end(),
+                self.live.applied(),
+                worker.cached_subject_count(),
+            );
+            match result {
+                Ok(()) => {}
+                Err(AppError::Stopping) => return,
+                Err(error) => {
+                    telemetry::worker_failed(&error.to_string());
+                    self.journal.wait(Position::MAX, AFTER_FAILURE);
+                    if let Err(error) = worker.recover() {
+                        telemetry::worker_failed(&error.to_string());
+                    }
+                }
+            }
+        }
+    }
+
+    fn rest(&self, worker: &Worker, next: Option<Timestamp>) -> Result<(), AppError> {
+        self.ready.store(true, Ordering::Release);
+        self.resume_backfill(worker)?;
+        let now = self.clock.now();
+        let rest_ms = next.map_or(REST_MS, |at| at.since_ms(now).clamp(1, REST_MS));
+        self.journal.wait(
+            worker.place().position,
+            Duration::from_millis(rest_ms as u64),
+        );
+        Ok(())
+    }
+
+    /// A backfill that a stop cut off begins again.
+    fn resume_backfill(&self, worker: &Worker) -> Result<(), AppError> {
+        if !worker.awaits_backfill() || self.live.backfill().is_some() {
+            return Ok(());
+        }
+        let plan = worker.plan();
+        let Some(position) = find_published(self.store.as_ref(), plan.version)? else {
+            return Ok(());
+        };
+        self.live.begin_backfill(plan.version, position);
+        self.spawn_backfill(plan.as_ref().clone(), position)
+    }
+
+    fn run_housekeeping(self: Arc<Self>) {
+        while !self.stopping() {
+            if let Err(error) = self.store.maintain(self.clock.now()) {
+                telemetry::commit_failed(&error.to_string());
+            }
+            self.dispatcher.rest(MAINTAIN_EVERY);
+        }
+    }
+}
+
+struct Opened {
+    node: Arc<Node>,
+    writer: Option<Writer>,
+    worker: Option<Worker>,
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, AppError> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(run)
+        .map_err(|error| AppError::Conflict(format!("no thread for {name}: {error}")))
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("the engine failed: {}", text.unwrap_or("no message"))
+}
+
+/// When the last entry was received.
+fn last_received(store: &dyn Store, end: Position) -> Result<Timestamp, AppError> {
+    let chunks = if end == 0 {
+        Vec::new()
+    } else {
+        store.read_log(end, 1, None)?
+    };
+    Ok(chunks
+        .first()
+        .map_or(Timestamp(0), |chunk| chunk.received_at))
+}
+
+/// Where a plan was published.
+pub(crate) fn find_published(
+    store: &dyn Store,
+    version: PlanVersion,
+) -> Result<Option<Position>, AppError> {
+    let mut from = 1;
+    loop {
+        let chunks = store.read_log(from, 4 * 1024 * 1024, None)?;
+        let Some(last) = chunks.last() else {
+            return Ok(None);
+        };
+        let next = last.first + u64::from(last.count);
+        for chunk in &chunks {
+            for entry in decode(chunk.first, &chunk.bytes).flatten() {
+                if matches!(&entry.body, Body::Published(published) if published.plan == version) {
+                    return Ok(Some(entry.position));
+                }
+            }
+        }
+        from = next;
+    }
+}

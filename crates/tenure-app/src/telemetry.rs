@@ -1,0 +1,73 @@
+//! One small function per event worth telling an operator. Never an address, a body or a secret.
+
+use metrics::{counter, gauge, histogram};
+use tenure_core::log::{PlanVersion, Position};
+
+use crate::error::AppError;
+
+/// Calls became durable.
+pub fn ingested(accepted_count: usize, duplicate_count: usize) {
+    counter!("tenure_ingest_accepted_total").increment(accepted_count as u64);
+    counter!("tenure_ingest_duplicates_total").increment(duplicate_count as u64);
+}
+
+/// The log writer committed.
+pub fn committed(entry_count: u32, duration_s: f64) {
+    counter!("tenure_log_entries_total").increment(u64::from(entry_count));
+    histogram!("tenure_commit_seconds").record(duration_s);
+}
+
+/// A commit failed; everybody waiting for it was told.
+pub fn commit_failed(error: &str) {
+    counter!("tenure_commit_failures_total").increment(1);
+    tracing::error!(error, "commit failed");
+}
+
+/// The worker made a step.
+pub fn worked(log_end: Position, applied: Position, cached_subject_count: usize) {
+    gauge!("tenure_lag_entries").set(log_end.saturating_sub(applied) as f64);
+    gauge!("tenure_cached_subjects").set(cached_subject_count as f64);
+}
+
+/// The worker failed and starts again from its checkpoint.
+pub fn worker_failed(error: &str) {
+    counter!("tenure_worker_failures_total").increment(1);
+    tracing::error!(error, "the worker starts again from its checkpoint");
+}
+
+/// A message was attempted.
+pub fn attempted(channel: &str, outcome: &'static str, duration_s: f64) {
+    counter!("tenure_messages_total", "channel" => channel.to_owned(), "outcome" => outcome)
+        .increment(1);
+    histogram!("tenure_dispatch_seconds").record(duration_s);
+}
+
+/// Dispatch could not read or write the store.
+pub fn dispatch_failed(error: &AppError) {
+    tracing::error!(%error, "dispatch failed; it tries again");
+}
+
+/// The circuit breaker of a channel opened.
+pub fn breaker_opened(channel: &str, pause_ms: i64) {
+    tracing::warn!(
+        channel,
+        pause_ms,
+        "the provider does not answer; sending pauses"
+    );
+}
+
+/// Messages whose attempt was cut off by the last stop.
+pub fn attempts_cut_off(unknown_count: usize, again_count: usize) {
+    if unknown_count + again_count > 0 {
+        tracing::warn!(
+            unknown_count,
+            again_count,
+            "attempts were cut off by the last stop"
+        );
+    }
+}
+
+/// A backfill failed; it starts again with the next start.
+pub fn backfill_failed(plan: PlanVersion, error: &AppError) {
+    tracing::error!(plan, %error, "the backfill failed");
+}

@@ -1,0 +1,133 @@
+//! Applying a batch within a transaction.
+
+use rusqlite::Connection;
+use tenure_core::id::PersonId;
+use tenure_store::batch::{Batch, TaskUpdate};
+use tenure_store::row::{Person, PlanRow};
+
+use crate::key::Bits;
+use crate::tally::Tally;
+use crate::{dedup, log, message, output, state};
+
+/// Writes all of a batch, in the order of its fields; gives the row that holds its event ids.
+pub(crate) fn apply(connection: &Connection, batch: &Batch) -> rusqlite::Result<Option<i64>> {
+    let mut tally = Tally::default();
+    put_settings(connection, &batch.settings)?;
+    let seen_row = append(connection, batch)?;
+    put_identities(connection, &batch.identities)?;
+    put_persons(connection, &batch.persons)?;
+    if let Some(mark) = batch.applied {
+        log::set_applied(connection, mark)?;
+    }
+    message::insert(connection, &batch.messages, &mut tally)?;
+    output::insert_tasks(connection, &batch.tasks)?;
+    output::insert_decisions(connection, &batch.decisions)?;
+    output::change_members(connection, &batch.memberships, &mut tally)?;
+    output::change_enrollments(connection, &batch.enrollments, &mut tally)?;
+    output::insert_dead_letters(connection, &batch.dead_letters)?;
+    if let Some(checkpoint) = &batch.checkpoint {
+        state::checkpoint(connection, checkpoint, &mut tally)?;
+    }
+    for update in &batch.dispatched {
+        message::update(connection, update, &mut tally)?;
+    }
+    put_suppressions(connection, &batch.suppressions)?;
+    update_tasks(connection, &batch.task_updates)?;
+    if let Some(plan) = &batch.plan {
+        insert_plan(connection, plan)?;
+    }
+    remove_dead_letters(connection, &batch.dead_letters_removed)?;
+    tally.store(connection)?;
+    Ok(seen_row)
+}
+
+fn append(connection: &Connection, batch: &Batch) -> rusqlite::Result<Option<i64>> {
+    let Some(chunk) = &batch.chunk else {
+        return Ok(None);
+    };
+    log::append(connection, chunk)?;
+    if batch.seen.is_empty() {
+        return Ok(None);
+    }
+    dedup::append(connection, chunk.received_at, &batch.seen).map(Some)
+}
+
+fn put_settings(connection: &Connection, settings: &[(Box<str>, Vec<u8>)]) -> rusqlite::Result<()> {
+    let mut put = connection.prepare_cached("INSERT OR REPLACE INTO setting VALUES (?1, ?2)")?;
+    for setting in settings {
+        put.execute((&setting.0, &setting.1))?;
+    }
+    Ok(())
+}
+
+fn put_identities(
+    connection: &Connection,
+    identities: &[(u128, PersonId)],
+) -> rusqlite::Result<()> {
+    let mut put = connection.prepare_cached("INSERT OR REPLACE INTO identity VALUES (?1, ?2)")?;
+    for (key, person) in identities {
+        put.execute((Bits(*key), Bits::of(*person)))?;
+    }
+    Ok(())
+}
+
+fn put_persons(connection: &Connection, persons: &[(PersonId, Person)]) -> rusqlite::Result<()> {
+    let mut put = connection.prepare_cached("INSERT OR REPLACE INTO person VALUES (?1, ?2, ?3)")?;
+    for (id, person) in persons {
+        put.execute((
+            Bits::of(*id),
+            person.account.map(Bits::of),
+            person.merged_into.map(Bits::of),
+        ))?;
+    }
+    Ok(())
+}
+
+fn put_suppressions(
+    connection: &Connection,
+    suppressions: &[(u128, Option<Box<str>>)],
+) -> rusqlite::Result<()> {
+    let mut put =
+        connection.prepare_cached("INSERT OR REPLACE INTO suppression VALUES (?1, ?2)")?;
+    let mut delete = connection.prepare_cached("DELETE FROM suppression WHERE key = ?1")?;
+    for (key, reason) in suppressions {
+        match reason {
+            Some(reason) => put.execute((Bits(*key), reason))?,
+            None => delete.execute([Bits(*key)])?,
+        };
+    }
+    Ok(())
+}
+
+fn update_tasks(connection: &Connection, updates: &[TaskUpdate]) -> rusqlite::Result<()> {
+    let mut set = connection
+        .prepare_cached("UPDATE task SET completed_at = ?2, outcome = ?3 WHERE id = ?1")?;
+    for update in updates {
+        set.execute((
+            Bits::of(update.id),
+            update.completed_at.map(|at| at.0),
+            &update.outcome,
+        ))?;
+    }
+    Ok(())
+}
+
+fn insert_plan(connection: &Connection, plan: &PlanRow) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT INTO plan VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")?
+        .execute((
+            plan.version,
+            plan.published_at.0,
+            &plan.author,
+            &plan.sources,
+        ))?;
+    Ok(())
+}
+
+fn remove_dead_letters(connection: &Connection, ids: &[u64]) -> rusqlite::Result<()> {
+    let mut delete = connection.prepare_cached("DELETE FROM dead_letter WHERE id = ?1")?;
+    for id in ids {
+        delete.execute([*id as i64])?;
+    }
+    Ok(())
+}

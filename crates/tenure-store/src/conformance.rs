@@ -1,1 +1,0 @@
-//! The tests every adapter passes; together they define the port.
