@@ -209,7 +209,7 @@ impl Client {
                 Err(ClientError::Busy { retry_after_s: header.and_then(|text| text.parse().ok()).unwrap_or(1) })
             }
             _ => match self.read(&mut response) {
-                Ok(body) if body["title"].is_string() => Err(ClientError::Refused(Problem { status, body })),
+                Ok(body) if body.is_object() => Err(ClientError::Refused(Problem { status, body })),
                 _ => Err(self.strange(&format!("it answered {status}"))),
             },
         }
