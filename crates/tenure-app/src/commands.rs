@@ -279,7 +279,7 @@ impl Node {
         }
     }
 
-    fn address_of(&self, person: PersonId) -> Result<Option<String>, AppError> {
+    pub(crate) fn address_of(&self, person: PersonId) -> Result<Option<String>, AppError> {
         let Some(row) = self.store().state(SubjectId::Person(person))? else {
             return Ok(None);
         };

@@ -19,6 +19,7 @@ use crate::dispatch::{DispatchSettings, Dispatcher};
 use crate::error::AppError;
 use crate::journal::Journal;
 use crate::live::Live;
+use crate::receipts::Traffic;
 use crate::roots::DEFAULT_CACHED_SUBJECTS;
 use crate::telemetry;
 use crate::worker::{Step, Worker};
@@ -59,6 +60,8 @@ pub struct Node {
     dispatcher: Arc<Dispatcher>,
     /// One publication at a time.
     pub(crate) publishing: Mutex<()>,
+    /// Recent requests for links in messages.
+    pub(crate) traffic: Traffic,
     /// The worker, when it runs on the caller's thread.
     worker: Option<Mutex<Worker>>,
     stopping: AtomicBool,
@@ -153,6 +156,7 @@ impl Node {
             live,
             dispatcher,
             publishing: Mutex::new(()),
+            traffic: Traffic::default(),
             worker: inline_worker,
             stopping: AtomicBool::new(false),
             ready: AtomicBool::new(false),

@@ -50,7 +50,7 @@ fn main() {
         untracked_prefixes: &[],
     };
     measure("track links", || {
-        track(&rendered.html, "msg_1", &links, &tracking).len()
+        track(&rendered.html, "msg_1", &links, &tracking).html.len()
     });
     let mail = OutgoingEmail {
         message_id: "msg_1".to_owned(),
@@ -59,7 +59,7 @@ fn main() {
         reply_to: None,
         bounces_to: None,
         subject: rendered.subject.clone(),
-        html: track(&rendered.html, "msg_1", &links, &tracking),
+        html: track(&rendered.html, "msg_1", &links, &tracking).html,
         text: rendered.text.clone(),
         unsubscribe: Some(Unsubscribe {
             one_click_url: "https://t.example.com/u/x".to_owned(),

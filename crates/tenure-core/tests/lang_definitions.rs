@@ -56,13 +56,17 @@ fn complaints(text: &str) -> Vec<String> {
         .collect()
 }
 
-fn check_wrong(text: &str, expected: &[&str]) {
-    assert_eq!(
-        complaints(text),
-        expected,
-        "{text}\n{}",
-        shown(&errors(&[text]))
-    );
+/// Checks texts against the complaints expected about each.
+fn check_wrong<T: AsRef<str>>(cases: &[(T, &[&str])]) {
+    let mut failures = Vec::new();
+    for (text, expected) in cases {
+        let text = text.as_ref();
+        let found = complaints(text);
+        if found != *expected {
+            failures.push(format!("{text}\n  gives {found:?}\n  not   {expected:?}"));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
 const POLICY: &str = r#"
@@ -294,4 +298,474 @@ steps:
         matches!(&arms[1].1[0].kind, StepKind::Webhook { body: Some(body), .. } if body == r#"{"a":[1,"2"]}"#)
     );
     assert!(matches!(&steps[9].kind, StepKind::Exit(reason) if reason == "exit"));
+}
+
+#[test]
+fn a_transactional_program_may_send_at_least_once() {
+    let set = read(&format!(
+        "{POLICY}---\nprogram: receipt\nenter: {{ event: paid }}\ntopic: billing\ndelivery: at_least_once\nsteps: [ {{ send: email, template: hello }} ]\n"
+    ));
+    assert_eq!(set.programs[0].delivery, Delivery::AtLeastOnce);
+    let StepKind::Send(send) = &set.programs[0].steps[0].kind else {
+        panic!("no send");
+    };
+    assert_eq!(send.to, Recipient::Subject);
+}
+
+#[test]
+fn moments_of_a_test_come_in_order_of_time_and_name_whose_traits_change() {
+    let set = read(
+        r#"
+program: p
+enter: { api: true }
+steps: [ { exit: x } ]
+---
+test: traits change
+start: 2026-02-01
+given: { account: { plan: pro, none: null }, person: { role: admin, address: { city: Berlin } } }
+history:
+  - { at: 2d, event: late }
+  - { at: 1d, set: { role: former } }
+then:
+  - { at: 0d, set: { account: { plan: free }, person: { role: x } } }
+  - { at: 1d, account: { plan: "1" }, event: e, properties: { total: 5, codes: [a] }, times: 3 }
+  - { at: 2d, expect: { decision: capped } }
+  - { at: 2d, expect: { message: hello } }
+  - { at: 3d, expect: not_entered }
+"#,
+    );
+    let test = &set.tests[0];
+    assert_eq!(test.account.len(), 1);
+    assert_eq!(test.person.as_ref().unwrap()[1].0, "address.city");
+    let whats: Vec<String> = test
+        .moments
+        .iter()
+        .map(|moment| format!("{} {:?}", moment.at_ms / DAY_MS, moment.what))
+        .collect();
+    assert_eq!(
+        whats,
+        [
+            r#"0 Set { audience: Account, traits: [("plan", Some(Text("free")))] }"#,
+            r#"0 Set { audience: Person, traits: [("role", Some(Text("x")))] }"#,
+            r#"1 Set { audience: Person, traits: [("role", Some(Text("former")))] }"#,
+            r#"1 Set { audience: Account, traits: [("plan", Some(Text("1")))] }"#,
+            r#"1 Event { event: "e", properties: "{\"codes\":[\"a\"],\"total\":5}", times: 3 }"#,
+            r#"2 Event { event: "late", properties: "{}", times: 1 }"#,
+            r#"2 ExpectDecision { outcome: "capped" }"#,
+            r#"2 ExpectMessage { template: "hello" }"#,
+            "3 ExpectNotEntered",
+        ]
+    );
+}
+
+#[test]
+fn wrong_definitions_say_what_is_wrong_and_where() {
+    check_wrong(&[
+        ("- 1", &["wrong-shape - 1"][..]),
+        ("hello", &["wrong-shape hello"]),
+        ("segmant: x\nwhen: a", &["unknown-kind segmant: x"]),
+        ("segment: x", &["missing-key segment: x"]),
+        ("segment: x\nwhen:", &["missing-key when"]),
+        ("segment: My Group\nwhen: a", &["bad-name My Group"]),
+        ("segment: x\nwhen: a\nabuot: y", &["unknown-key abuot"]),
+        ("segment: x\nwhen: a\nwhen: b", &["duplicate-key when"]),
+        (
+            "segment: x\naudience: user\nwhen: a",
+            &["unknown-choice user"],
+        ),
+        ("segment: x\nwhen: 'plan = \"it''s\"'", &["single-equals ="]),
+        (
+            "segment: x\nwhen: \"plan == \\\"a\\\" && b\"",
+            &["symbolic-logic &&"],
+        ),
+        (
+            "segment: x\nwhen: >\n  plan == \"a\"\n  and b = 1",
+            &["single-equals ="],
+        ),
+        ("segment: x\nwhen: [a]", &["wrong-shape [a]"]),
+        (
+            "segment: x\nwhen: event.total > 5",
+            &["no-event-here event.total > 5"],
+        ),
+        (
+            "segment: x\nwhen: in(\"y\")",
+            &["unknown-segment in(\"y\")"],
+        ),
+        (
+            "segment: a\nwhen: in(\"b\")\n---\nsegment: b\nwhen: in(\"a\")",
+            &["segment-cycle in(\"b\")"],
+        ),
+        (
+            "segment: a\nwhen: not in(\"a\")",
+            &["segment-cycle not in(\"a\")"],
+        ),
+        (
+            "segment: a\naudience: account\nwhen: b\n---\nsegment: c\nwhen: in(\"a\")",
+            &["wrong-audience in(\"a\")"],
+        ),
+        (
+            "segment: a\nwhen: b\n---\nsegment: a\nwhen: c",
+            &["duplicate-name segment: a"],
+        ),
+        ("signal: a\nwhen: b\nseverity: bad", &["unknown-choice bad"]),
+        ("signal: a\nwhen: b\ncooldown: 7", &["bad-duration 7"]),
+        ("segment: a\nwhen: &x b", &["no-aliases &x b"]),
+        ("segment: a\nwhen: *x", &["bad-yaml *x"]),
+        ("segment: a\nwhen: {", &["bad-yaml"]),
+        (
+            "segment: a\n  when: b\n---\nsegment: c\nwhen: d = 1",
+            &["bad-yaml :", "single-equals ="],
+        ),
+        (
+            "policy: d\ntimezone: Mars/Base",
+            &["unknown-timezone Mars/Base"],
+        ),
+        ("policy: d\nfrom: nobody", &["bad-address nobody"]),
+        ("policy: d\nholdout: 5", &["bad-fraction 5"]),
+        (
+            "policy: d\ntopics: [ { title: x } ]",
+            &["missing-key title: x"],
+        ),
+        (
+            "policy: d\ntopics: [ { name: x }, { name: x } ]",
+            &["duplicate-name { name: x }"],
+        ),
+        (
+            "policy: d\ntopics: [ { name: x, transactional: true, default: subscribed } ]",
+            &["transactional-default default"],
+        ),
+        (
+            "policy: d\ncaps: [ { per: person, channel: emial, at_most: 0, within: x } ]",
+            &["unknown-channel emial", "bad-number 0", "bad-duration x"],
+        ),
+        (
+            "policy: d\nquiet_hours: { from: 25:00, until: 8am, days: [sat, funday] }",
+            &["bad-time 25:00", "bad-time 8am", "unknown-choice funday"],
+        ),
+        ("policy: d\n---\npolicy: e", &["duplicate-name policy: e"]),
+    ]);
+}
+
+#[test]
+fn wrong_programs_say_what_is_wrong_and_where() {
+    let hello = "steps: [ { send: email, template: hello } ]";
+    let cases = [
+        (
+            "",
+            &["missing-key program: p", "missing-key program: p"][..],
+        ),
+        ("enter: {}\nHELLO", &["no-entry {}"]),
+        (
+            "enter: { event: a, when: b }\nHELLO",
+            &["two-entries event"],
+        ),
+        (
+            "enter: { evnt: a }\nHELLO",
+            &["no-entry { evnt: a }", "unknown-key evnt"],
+        ),
+        (
+            "enter: { when: b, key: c }\nHELLO",
+            &["key-without-event c"],
+        ),
+        (
+            "enter: { event: a, again: sometimes }\nHELLO",
+            &["bad-again sometimes"],
+        ),
+        (
+            "enter: { event: a, again: never }\nagain: always\nHELLO",
+            &["duplicate-key always"],
+        ),
+        (
+            "enter: { segment: nobody }\nHELLO",
+            &["unknown-segment nobody"],
+        ),
+        (
+            "enter: { signal: nothing }\nHELLO",
+            &["unknown-signal nothing"],
+        ),
+        (
+            "enter: { schedule: \"0 9 * *\", if: a }\nHELLO",
+            &["bad-schedule \"0 9 * *\""],
+        ),
+        (
+            "enter: { date: d, before: 1d, after: 1d }\nHELLO",
+            &["before-and-after 1d"],
+        ),
+        ("enter: { api: false }\nHELLO", &["no-entry false"]),
+        (
+            "enter: { event: a, where: count(\"b\") > 1 }\nHELLO",
+            &["aggregate-in-filter count(\"b\")"],
+        ),
+        (
+            "enter: { when: b, if: event.total > 1 }\nHELLO",
+            &["no-event-here event.total > 1"],
+        ),
+        (
+            "topic: tipps\nenter: { event: a }\nHELLO",
+            &["unknown-topic tipps"],
+        ),
+        (
+            "topic: tips\ndelivery: at_least_once\nenter: { event: a }\nHELLO",
+            &["not-transactional tips"],
+        ),
+        (
+            "delivery: at_least_once\nenter: { event: a }\nHELLO",
+            &["not-transactional delivery"],
+        ),
+        (
+            "holdout: 100%\nenter: { event: a }\nHELLO",
+            &["bad-fraction 100%"],
+        ),
+        (
+            "priority: high\nenter: { event: a }\nHELLO",
+            &["bad-number high"],
+        ),
+        (
+            "goal: { within: 3d }\nenter: { event: a }\nHELLO",
+            &["missing-key within: 3d"],
+        ),
+        ("enter: { event: a }\nsteps: []", &["no-steps []"]),
+        (
+            "enter: { event: a }\nsteps: [ { id: x } ]",
+            &["no-step id: x"],
+        ),
+        (
+            "enter: { event: a }\nsteps: [ { snd: email } ]",
+            &["unknown-key snd", "no-step snd: email"],
+        ),
+        (
+            "enter: { event: a }\nsteps: [ { wait: 1d, exit: x } ]",
+            &["two-steps exit"],
+        ),
+        (
+            "enter: { event: a }\nsteps: [ { send: sms, template: helo } ]",
+            &["unknown-channel sms", "unknown-template helo"],
+        ),
+        (
+            "enter: { event: a }\nsteps: [ { send: email, template: \"x-{{ y }}\" }, { send: email } ]",
+            &["missing-key send: email"],
+        ),
+        (
+            "enter: { event: a }\nsteps: [ { id: a, exit: x }, { id: a, exit: y } ]",
+            &["duplicate-step a"],
+        ),
+        (
+            "enter: { event: a }\nsteps: [ { id: exit-2, exit: x }, { exit: y } ]",
+            &["duplicate-step exit"],
+        ),
+        (
+            "audience: account\nenter: { event: a }\nHELLO",
+            &["missing-recipient send: email"],
+        ),
+        (
+            "audience: account\nenter: { event: a }\nsteps: [ { send: email, to: subject, template: hello } ]",
+            &["missing-recipient subject"],
+        ),
+        (
+            "enter: { event: a }\nsteps: [ { task: call } ]",
+            &["missing-key task: call"],
+        ),
+        (
+            "enter: { event: a }\nsteps: [ { wait: soon } ]",
+            &["bad-duration soon"],
+        ),
+        (
+            "enter: { event: a }\nsteps: [ { wait: { at_most: 1d } } ]",
+            &["wait-for-what { at_most: 1d }", "unknown-key at_most"],
+        ),
+        (
+            "enter: { event: a }\nsteps: [ { wait: { for: goal, at_most: 1d } } ]",
+            &["no-goal goal"],
+        ),
+        (
+            "enter: { event: a }\nsteps: [ { wait: { for: b }, else: [ { exit: x } ] } ]",
+            &["else-without-at-most else"],
+        ),
+        (
+            "enter: { event: a }\nsteps: [ { wait: { for: b, event: c } } ]",
+            &["wait-for-what event"],
+        ),
+        (
+            "enter: { event: a }\nsteps: [ { wait: { until: noon, weekday: [tusday] } } ]",
+            &["bad-time noon", "unknown-choice tusday"],
+        ),
+        (
+            "enter: { event: a }\nsteps: [ { branch: [] } ]",
+            &["no-arms []"],
+        ),
+        (
+            "enter: { event: a }\nsteps: [ { branch: [ { steps: [] } ] } ]",
+            &["no-arm-condition steps"],
+        ),
+        (
+            "enter: { event: a }\nsteps: [ { branch: [ { else: , steps: [] }, { if: b } ] } ]",
+            &["else-not-last else"],
+        ),
+        (
+            "enter: { event: a }\nsteps: [ { branch: [ { if: b, else: } ] } ]",
+            &["if-and-else if: b"],
+        ),
+        (
+            "enter: { event: a }\nsteps: [ { split: [ { name: a, weight: -1 }, { name: a } ] } ]",
+            &["bad-number -1"],
+        ),
+        (
+            "enter: { event: a }\nsteps: [ { split: [ { name: a }, { name: a } ] } ]",
+            &["duplicate-name { name: a }"],
+        ),
+        (
+            "enter: { event: a }\nsteps: [ { webhook: { url: ftp } } ]",
+            &["bad-url ftp"],
+        ),
+        (
+            "enter: { event: a }\nsteps: [ { set: 5 } ]",
+            &["wrong-shape 5"],
+        ),
+        (
+            "enter: { event: a }\nsteps: [ { enroll: q } ]",
+            &["unknown-program q"],
+        ),
+        (
+            "enter: { event: a }\nsteps: [ { exit: x, if: a = 1 } ]",
+            &["single-equals ="],
+        ),
+    ];
+    let policy = "policy: d\ntopics: [ { name: tips }, { name: bills, transactional: true } ]";
+    check_wrong(&cases.map(|(lines, expected)| {
+        let lines = lines.replace("HELLO", hello);
+        (format!("{policy}\n---\nprogram: p\n{lines}\n"), expected)
+    }));
+}
+
+#[test]
+fn wrong_tests_say_what_is_wrong_and_where() {
+    let cases = [
+        (
+            "then: [ { at: 1d, expect: entred } ]",
+            &["unknown-expectation entred"][..],
+        ),
+        (
+            "then: [ { at: 1d, expect: capped } ]",
+            &["unknown-expectation capped"],
+        ),
+        (
+            "then: [ { at: 1d, expect: { decision: caped } } ]",
+            &["unknown-choice caped"],
+        ),
+        (
+            "then: [ { at: 1d, expect: { exited: a, task: b } } ]",
+            &["unknown-expectation { exited: a, task: b }"],
+        ),
+        (
+            "then: [ { expect: entered } ]",
+            &["missing-key expect: entered"],
+        ),
+        (
+            "then: [ { at: -1d, expect: entered } ]",
+            &["bad-duration -1d"],
+        ),
+        ("then: [ { at: 1d } ]", &["empty-moment at: 1d"]),
+        ("then: [ { at: 1d, times: 3 } ]", &["missing-key at: 1d"]),
+        (
+            "then: [ { at: 1d, event: a, times: 0 } ]",
+            &["bad-number 0"],
+        ),
+        (
+            "start: soon\nthen: [ { at: 1d, expect: entered } ]",
+            &["bad-date soon"],
+        ),
+        (
+            "program: q\nthen: [ { at: 1d, expect: entered } ]",
+            &["unknown-program q"],
+        ),
+        (
+            "given: { acount: {} }\nthen: [ { at: 1d, expect: entered } ]",
+            &["unknown-key acount"],
+        ),
+        ("", &["missing-key test: t"]),
+    ];
+    let program = "program: p\nenter: { api: true }\nsteps: [ { exit: x } ]";
+    check_wrong(
+        &cases.map(|(lines, expected)| (format!("{program}\n---\ntest: t\n{lines}\n"), expected)),
+    );
+    check_wrong(&[(
+        "test: alone\nthen: [ { at: 1d, expect: entered } ]",
+        &["which-program test: alone"],
+    )]);
+}
+
+#[test]
+fn problems_of_all_files_come_at_once_and_name_both_places_of_a_duplicate() {
+    let found = errors(&[
+        "segment: a\nwhen: b = 1",
+        "segment: c\nwhen: in(\"a\") &&",
+        "\nsegment: a\nwhen: d",
+    ]);
+    let lines: Vec<String> = found
+        .iter()
+        .map(|one| format!("{}:{} {}", one.file, one.line, one.code))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "0.yaml:2 single-equals",
+            "1.yaml:2 symbolic-logic",
+            "1.yaml:2 unexpected",
+            "2.yaml:2 duplicate-name"
+        ]
+    );
+    assert!(
+        found[3].message.contains("0.yaml:1"),
+        "{}",
+        found[3].message
+    );
+}
+
+#[test]
+fn suggestions_name_what_was_meant() {
+    let found =
+        errors(&["segment: power-users\nwhen: a\n---\nsegment: b\nwhen: in(\"power-user\")"]);
+    assert_eq!(
+        found[0].help.as_deref(),
+        Some("did you mean `power-users`?")
+    );
+    let found = errors(&["segment: power-users\nwhen: a\nabuot: x"]);
+    assert_eq!(found[0].help.as_deref(), Some("did you mean `about`?"));
+}
+
+#[test]
+fn what_is_allowed_but_odd_gives_a_warning() {
+    let text = "segment: a\nwhen: plan == pro\n---\nprogram: p\nenter: { schedule: \"0 9 * * 1\" }\nsteps: [ { exit: x } ]";
+    let (_, warnings) = parse_definitions(files(&[text]), &[]).expect("only warnings");
+    let codes: Vec<&str> = warnings.iter().map(|one| one.code).collect();
+    assert_eq!(codes, ["compares-traits", "schedule-for-all"]);
+}
+
+#[test]
+fn sizes_and_depths_of_files_are_bounded() {
+    let code = |text: String| errors(&[&text])[0].code;
+    assert_eq!(code("#".repeat(2_000_000)), "file-too-large");
+    assert_eq!(code("[".repeat(100_000)), "bad-yaml");
+    assert_eq!(code("- ".repeat(100_000) + "x"), "too-deep");
+    assert_eq!(code("a: ".repeat(1_000)), "bad-yaml");
+    assert_eq!(
+        code(format!("a: &a [x]\n{}", "b: [*a, *a]\n".repeat(50))),
+        "no-aliases"
+    );
+    let step = "  - { exit: x }\n";
+    let many = format!(
+        "program: p\nenter: {{ api: true }}\nsteps:\n{}",
+        step.repeat(501)
+    );
+    assert_eq!(code(many), "too-many-steps");
+    let mut nested = "{ exit: x }".to_owned();
+    for _ in 0..17 {
+        nested = format!("{{ branch: [ {{ if: a, steps: [ {nested} ] }} ] }}");
+    }
+    assert_eq!(
+        code(format!(
+            "program: p\nenter: {{ api: true }}\nsteps: [ {nested} ]"
+        )),
+        "too-deep"
+    );
 }

@@ -34,6 +34,7 @@ use crate::writer::WriterHandle;
 
 pub use breaker::{Breaker, Passage};
 pub use compose::{Composed, Composer, address_key, consent_key};
+pub(crate) use settle::fact;
 
 /// How many attempts a message gets.
 const ATTEMPTS_MAX: u32 = 12;

@@ -16,6 +16,9 @@ use crate::redact::redact_addresses;
 
 /// Most bytes that are looked at; what matters stands at the front, a returned attachment behind.
 pub const REPORT_MAX_BYTES: usize = 1024 * 1024;
+/// Most Content-Type headers that are looked at. The parser keeps a nested message in a nested value, whose depth only
+/// this bounds: thousands of levels would exhaust the stack.
+const CONTENT_TYPES_MAX_COUNT: usize = 100;
 /// Most bytes of one part's text that are searched.
 const TEXT_MAX_BYTES: usize = 64 * 1024;
 /// Longest Message-ID that is given on.
@@ -76,7 +79,7 @@ pub enum Action {
 /// Reads one message from the bounce mailbox or endpoint. `None` if it is neither report nor bounce, such as an
 /// out-of-office answer or a letter.
 pub fn parse(raw: &[u8]) -> Option<Report> {
-    let raw = &raw[..raw.len().min(REPORT_MAX_BYTES)];
+    let raw = shallow(&raw[..raw.len().min(REPORT_MAX_BYTES)]);
     let message = MessageParser::default().parse(raw)?;
     if let Some(fields) = part_text(&message, "message", "feedback-report") {
         return Some(Report::Complaint(complaint(&message, &fields)));
@@ -85,6 +88,18 @@ pub fn parse(raw: &[u8]) -> Option<Report> {
         return Some(Report::Delivery(delivery(&message, &fields)));
     }
     free_form(&message).map(Report::Delivery)
+}
+
+/// The front of `raw` with no more levels than the parser can take. Each level needs a Content-Type header.
+fn shallow(raw: &[u8]) -> &[u8] {
+    const NAME: &[u8] = b"content-type";
+    let mut starts = raw
+        .windows(NAME.len())
+        .enumerate()
+        .filter(|(_, window)| window.eq_ignore_ascii_case(NAME))
+        .map(|(at, _)| at);
+    let end = starts.nth(CONTENT_TYPES_MAX_COUNT);
+    &raw[..end.unwrap_or(raw.len())]
 }
 
 /// Tenure's id of the message that travels under `rfc_message_id` (without angle brackets), if it is one of ours.

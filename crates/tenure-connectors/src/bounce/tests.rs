@@ -149,6 +149,25 @@ fn only_ids_of_our_own_form_are_taken_for_ours() {
     }
 }
 
+#[test]
+fn nesting_without_end_does_not_exhaust_the_stack() {
+    let messages = "Content-Type: message/rfc822\r\n\r\n".repeat(25_000);
+    let mut multiparts = String::new();
+    for level in 0..15_000_u32 {
+        let level = level.to_string();
+        multiparts.extend([
+            "Content-Type: multipart/mixed; boundary=b",
+            &level,
+            "\r\n\r\n--b",
+            &level,
+            "\r\n",
+        ]);
+    }
+    for raw in [messages, multiparts] {
+        assert_eq!(parse(raw.as_bytes()), None);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]

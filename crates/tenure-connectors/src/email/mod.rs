@@ -5,6 +5,7 @@ mod headers;
 
 pub use dkim::{DkimError, DkimSigner};
 
+use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -51,8 +52,15 @@ pub enum EmailError {
 }
 
 /// An address with an optional display name, as `Name <name@example.com>`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Does not print itself.
+#[derive(Clone, PartialEq, Eq)]
 pub struct EmailAddress(Mailbox);
+
+impl fmt::Debug for EmailAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EmailAddress(..)")
+    }
+}
 
 impl EmailAddress {
     /// Puts a name and a bare address together. Control characters in the name are dropped.
@@ -90,8 +98,8 @@ pub struct Unsubscribe {
     pub mailto: Option<String>,
 }
 
-/// Everything that makes up one e-mail to one recipient.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Everything that makes up one e-mail to one recipient. Prints its message id only.
+#[derive(Clone, PartialEq, Eq)]
 pub struct OutgoingEmail {
     /// Tenure's id of the message (`msg_...`). The Message-ID and the MIME boundary derive from it.
     pub message_id: String,
@@ -119,6 +127,14 @@ pub struct OutgoingEmail {
     pub headers: Vec<(String, String)>,
 }
 
+impl fmt::Debug for OutgoingEmail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutgoingEmail")
+            .field("message_id", &self.message_id)
+            .finish_non_exhaustive()
+    }
+}
+
 /// An e-mail ready to hand over: envelope and bytes. Does not print its content.
 #[derive(Clone)]
 pub struct PreparedEmail {
@@ -127,8 +143,8 @@ pub struct PreparedEmail {
     bytes: Vec<u8>,
 }
 
-impl std::fmt::Debug for PreparedEmail {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for PreparedEmail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PreparedEmail")
             .field("message_id", &self.message_id)
             .field("bytes", &self.bytes.len())
@@ -264,16 +280,18 @@ pub fn rfc_message_id(message_id: &str, domain: &str) -> String {
     format!("<{message_id}@{domain}>")
 }
 
-/// CRLF line ends. The library would insert each one in place, which takes quadratic time.
+/// CRLF line ends, and no other control characters.
+///
+/// The library would insert each CR in place, which takes quadratic time. A lone CR from data is dropped, because
+/// servers that take it for a line end could be made to see a second message.
 fn crlf(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 32);
-    for line in text.split_inclusive('\n') {
-        match line.strip_suffix('\n') {
-            Some(bare) => {
-                out.push_str(bare.strip_suffix('\r').unwrap_or(bare));
-                out.push_str("\r\n");
-            }
-            None => out.push_str(line),
+    for c in text.chars() {
+        match c {
+            '\n' => out.push_str("\r\n"),
+            '\t' => out.push(c),
+            c if c.is_ascii_control() => {}
+            c => out.push(c),
         }
     }
     out

@@ -109,6 +109,24 @@ fn no_line_break_from_data_reaches_a_header() {
 }
 
 #[test]
+fn no_control_character_from_data_reaches_the_body() {
+    let mut mail = welcome();
+    mail.text = "a\r.\rMAIL FROM:<x@example.com>\0b\r\nc".to_owned();
+    let message = text_of(&mail);
+    assert!(message.contains("a.MAIL FROM:<x@example.com>b\r\nc"));
+    assert!(!message.replace("\r\n", "").contains(['\r', '\n', '\0']));
+}
+
+#[test]
+fn addresses_and_bodies_are_not_printed() {
+    let printed = format!("{:?} {:?}", welcome(), welcome().prepare(0, None).unwrap());
+    assert!(
+        printed.contains("msg_1") && !printed.contains('@') && !printed.contains("Hello"),
+        "{printed}"
+    );
+}
+
+#[test]
 fn headers_that_tenure_owns_or_that_break_out_are_refused() {
     for (name, value) in [
         ("From", "x@example.com"),

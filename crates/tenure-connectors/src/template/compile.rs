@@ -1,6 +1,7 @@
 //! Compiling a template once and rendering it for each recipient.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, Write};
 
 use liquid_core::parser;
@@ -11,7 +12,8 @@ use thiserror::Error;
 use super::language::{Frame, Progress, Site, language};
 use super::layout::{Layout, is_mjml, lay_out, restore, to_html};
 use super::scan::{
-    Kind, Piece, Scan, VariableUse, filter_names, first_filter, outside_quotes, scan, tag_name,
+    Kind, PIECE_MAX_BYTES, Piece, Scan, VariableUse, filter_names, first_filter, outside_quotes,
+    scan, tag_name,
 };
 use super::source::{Part, Template, Variant};
 use super::{Severity, TemplateProblem};
@@ -31,8 +33,8 @@ pub enum Strict {
     No,
 }
 
-/// A finished message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// A finished message. Prints its sizes only.
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Rendered {
     /// One line.
     pub subject: String,
@@ -40,6 +42,16 @@ pub struct Rendered {
     pub html: String,
     /// Plain text.
     pub text: String,
+}
+
+impl fmt::Debug for Rendered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rendered")
+            .field("subject_bytes", &self.subject.len())
+            .field("html_bytes", &self.html.len())
+            .field("text_bytes", &self.text.len())
+            .finish()
+    }
 }
 
 /// Why a template could not be rendered for this data. Holds names and places, no values.
@@ -416,6 +428,7 @@ impl Problems {
             .pieces
             .iter()
             .filter(|piece| piece.kind == Kind::Output && !piece.inner.is_empty())
+            .filter(|piece| piece.range.len() <= PIECE_MAX_BYTES)
         {
             self.try_parse(part, piece.range.clone());
         }
@@ -505,7 +518,8 @@ fn rewritten_piece(text: &str, piece: &Piece, index: usize, mode: Mode) -> Strin
 }
 
 fn site(expression: &str, index: usize, mode: Mode) -> usize {
-    let is_raw = filter_names(expression).last() == Some("raw");
+    // `escape` last has done the work already.
+    let is_raw = matches!(filter_names(expression).last(), Some("raw" | "escape"));
     Site {
         index,
         is_escaped: mode == Mode::Html && !is_raw,

@@ -1,6 +1,6 @@
 //! MJML to HTML, once for all messages where that is safe.
 //!
-//! Laying out MJML costs far more than filling in a few values, so it is done at compile time: each piece of Liquid is
+//! Laying out MJML costs nearly as much as all the rest of a rendering, so it is done at compile time: each piece of Liquid is
 //! replaced by a marker, the MJML is laid out, and the markers in the HTML are replaced by the Liquid again. That gives
 //! the same as Liquid first and MJML second only while a marker cannot change the layout. So it is done only when every
 //! piece stands in text or raw content, in a link, image address, `alt` or `title`, or (control tags only) between the
@@ -13,6 +13,9 @@ use mrml::prelude::render::RenderOptions;
 use super::scan::{Kind, Piece, Scan};
 use crate::html::{Token, tokens};
 
+/// Most elements inside one another; the layout goes down with them. Elements without an end tag count as open.
+const DEPTH_MAX: usize = 300;
+const TOO_DEEP: &str = "more than 300 elements inside one another, or left open";
 /// Start of a marker; `tnrq12q` stands for the thirteenth piece.
 const MARKER: &str = "tnrq";
 /// Elements whose content is passed through.
@@ -93,6 +96,9 @@ pub(super) fn is_mjml(text: &str) -> bool {
 
 /// Lays out finished MJML.
 pub(super) fn to_html(mjml: &str) -> Result<String, String> {
+    if is_too_deep(mjml) {
+        return Err(TOO_DEEP.to_owned());
+    }
     let parsed = mrml::parse(mjml).map_err(|error| describe(&error))?;
     parsed
         .element
@@ -112,6 +118,15 @@ pub(super) fn lay_out(text: &str, scan: &Scan) -> (Layout, Vec<MjmlProblem>) {
         Place::Elsewhere => String::new(),
     });
     let mut problems = unknown_elements(&marked);
+    if is_too_deep(&marked.text) {
+        let message = TOO_DEEP.to_owned();
+        problems.push(MjmlProblem {
+            offset: 0,
+            message,
+            is_doubtful: false,
+        });
+        return (Layout::EachTime, problems);
+    }
     let parsed = match mrml::parse(&marked.text) {
         Ok(parsed) => parsed,
         Err(error) => {
@@ -135,6 +150,18 @@ pub(super) fn lay_out(text: &str, scan: &Scan) -> (Layout, Vec<MjmlProblem>) {
         None => Layout::EachTime,
     };
     (layout, problems)
+}
+
+fn is_too_deep(mjml: &str) -> bool {
+    let mut depth = 0_usize;
+    tokens(mjml).any(|token| {
+        match token {
+            Token::Start(tag) if !tag.is_self_closed => depth += 1,
+            Token::End(_) => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > DEPTH_MAX
+    })
 }
 
 fn unknown_elements(marked: &Marked) -> Vec<MjmlProblem> {

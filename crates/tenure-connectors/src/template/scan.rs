@@ -7,6 +7,10 @@ use super::source::Part;
 
 /// Most elements of a `(1..n)` range.
 pub(super) const RANGE_MAX_COUNT: i64 = 1_000;
+/// Most blocks inside one another, since parsing and rendering go down with them.
+const DEPTH_MAX: usize = 50;
+/// Longest piece of Liquid, in bytes.
+pub(super) const PIECE_MAX_BYTES: usize = 2_000;
 /// Tags that templates may use. No includes: a template is one file, and reads no other.
 const TAGS: [&str; 16] = [
     "if",
@@ -89,6 +93,7 @@ pub(super) fn scan(part: &Part) -> Scan {
         pieces: pieces(&part.text),
         ..Scan::default()
     };
+    scan.check_depth(&part.text);
     let locals = locals(&part.text, &scan.pieces);
     for piece in scan.pieces.clone() {
         let inner = &part.text[piece.inner.clone()];
@@ -96,6 +101,9 @@ pub(super) fn scan(part: &Part) -> Scan {
             continue;
         }
         scan.check_closed(&part.text, &piece);
+        if piece.range.len() > PIECE_MAX_BYTES {
+            continue;
+        }
         let (expression_at, keyword) = match piece.kind {
             Kind::Tag => {
                 let keyword = tag_name(inner);
@@ -140,6 +148,13 @@ impl Scan {
             "%}"
         };
         let is_closed = text[piece.range.clone()].ends_with(end) && piece.range.len() >= 4;
+        if piece.range.len() > PIECE_MAX_BYTES {
+            self.mistake(
+                piece.range.start,
+                "longer than 2 000 bytes",
+                "split it with `assign`",
+            );
+        }
         if !is_closed {
             self.mistake(
                 piece.range.start,
@@ -151,6 +166,28 @@ impl Scan {
                 piece.range.start,
                 "nothing between the braces",
                 "name a variable, or delete the braces",
+            );
+        }
+    }
+
+    fn check_depth(&mut self, text: &str) {
+        let mut depth = 0_usize;
+        let mut too_deep = None;
+        for piece in self.pieces.iter().filter(|piece| piece.kind == Kind::Tag) {
+            match tag_name(&text[piece.inner.clone()]) {
+                "if" | "unless" | "case" | "for" => depth += 1,
+                "endif" | "endunless" | "endcase" | "endfor" => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            if depth > DEPTH_MAX {
+                too_deep = too_deep.or(Some(piece.range.start));
+            }
+        }
+        if let Some(offset) = too_deep {
+            self.mistake(
+                offset,
+                format!("more than {DEPTH_MAX} blocks inside one another"),
+                "simplify the template",
             );
         }
     }

@@ -124,6 +124,7 @@ fn a_default_or_a_test_for_existence_makes_a_variable_optional() {
         ("a {{- ' b ' -}} c", "a b c"),
         ("a {{- known -}} c", "ac"),
         ("{{ true }} {{ 'a|b' | upcase }}", "true A|B"),
+        ("{{ '<b>' | escape }}", "&lt;b&gt;"),
     ] {
         assert_eq!(html(body, &data), out, "{body}");
     }
@@ -259,6 +260,30 @@ fn loops_and_output_are_bounded() {
         1
     );
     assert_eq!(problems("{% for i in (1..n) %}{% endfor %}").len(), 1);
+}
+
+#[test]
+fn nesting_without_end_is_refused_before_it_exhausts_the_stack() {
+    let brackets = format!("{{{{ {}1{} }}}}", "a[".repeat(900), "]".repeat(900));
+    let longer = format!("{{{{ {}1{} }}}}", "a[".repeat(90_000), "]".repeat(90_000));
+    assert_eq!(problems(&longer).len(), 1);
+    for body in [
+        brackets,
+        "{% if a %}".repeat(300),
+        format!("<mjml><mj-body>{}", "<b>".repeat(50_000)),
+    ] {
+        assert!(!problems(&body).is_empty());
+    }
+    let body = "<mjml><mj-body><mj-section padding=\"{{ p }}\"><mj-column><mj-text>{{ x | raw }}</mj-text></mj-column></mj-section></mj-body></mjml>";
+    let compiled = CompiledTemplate::compile(&template("subject: s", body)).unwrap();
+    let error = compiled
+        .render(
+            &json!({"p": "1px", "x": "<b>".repeat(50_000)}),
+            None,
+            Strict::Yes,
+        )
+        .unwrap_err();
+    assert!(matches!(error, RenderError::Mjml { .. }));
 }
 
 #[test]

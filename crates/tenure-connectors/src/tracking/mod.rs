@@ -8,7 +8,7 @@ pub use machine::{
     Evidence, HIDDEN_WINDOW_MS, Hit, HitKind, INSTANT_MS, MessageTraffic, Observation,
     SWEEP_LINKS_MIN, SWEEP_MS, Verdict, classify,
 };
-pub use rewrite::{Tracking, track};
+pub use rewrite::{Tracked, Tracking, track};
 pub use token::{LinkSigner, Purpose, TokenError, TrackedLink};
 
 #[cfg(test)]

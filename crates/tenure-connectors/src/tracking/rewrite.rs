@@ -21,36 +21,53 @@ pub struct Tracking<'a> {
     pub untracked_prefixes: &'a [&'a str],
 }
 
+/// A message with its tracking in it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Tracked {
+    /// The document.
+    pub html: String,
+    /// How many links are tracked; the traffic of the message is judged by it.
+    pub link_count: usize,
+}
+
 /// Rewrites the `href` of each `<a>` and `<area>` that leads to a web page to `{base}/t/c/{token}`, and adds a link that
 /// people cannot see (`/t/h/`) and a pixel (`/t/o/`).
 ///
 /// Left alone: other schemes, links on untracked prefixes and on `{base}` itself, and those with
 /// `data-tenure-track="off"`.
-pub fn track(html: &str, message_id: &str, signer: &LinkSigner, tracking: &Tracking<'_>) -> String {
+pub fn track(
+    html: &str,
+    message_id: &str,
+    signer: &LinkSigner,
+    tracking: &Tracking<'_>,
+) -> Tracked {
     let base = tracking.base_url.trim_end_matches('/');
     let mut out = String::with_capacity(html.len() + 4 * 1024);
     let mut copied = 0;
+    let mut link_count = 0;
     if tracking.clicks {
-        let mut link_index = 0;
         for token in tokens(html) {
             let Token::Start(tag) = token else { continue };
             let Some((range, url)) = tracked_target(&tag, base, tracking.untracked_prefixes) else {
                 continue;
             };
-            if link_index >= LINKS_MAX_COUNT {
+            if link_count >= LINKS_MAX_COUNT {
                 break;
             }
-            let token = signer.seal_click(message_id, link_index, &url);
+            let token = signer.seal_click(message_id, link_count, &url);
             out.push_str(&html[copied..range.start]);
             out.extend(["\"", &escape(base), "/t/c/", &token, "\""]);
             copied = range.end;
-            link_index += 1;
+            link_count += 1;
         }
     }
     out.push_str(&html[copied..]);
     let at = last_body_end(&out);
     out.insert_str(at, &hidden_parts(base, message_id, signer, tracking));
-    out
+    Tracked {
+        html: out,
+        link_count,
+    }
 }
 
 fn tracked_target(

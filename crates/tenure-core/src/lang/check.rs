@@ -47,7 +47,13 @@ pub(super) fn checked(
     audience: Audience,
     wanted: Wanted,
 ) -> Result<Checked, Vec<Finding>> {
-    let (node, findings) = parse(text);
+    let (node, mut findings) = parse(text);
+    let hopeless = |one: &Finding| matches!(one.code, "too-deep" | "condition-too-long");
+    if findings.iter().any(hopeless) {
+        // What was cut off there would only give false alarms.
+        findings.retain(hopeless);
+        return Err(findings);
+    }
     let mut checker = Checker {
         audience,
         filter: wanted == Wanted::Filter,

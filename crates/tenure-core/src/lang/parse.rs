@@ -511,11 +511,13 @@ impl Parser {
 
     fn missing_value(&mut self, token: &Token) -> Node {
         self.report_unexpected(token);
-        let closes = matches!(
-            token.kind,
-            TokenKind::Symbol(")" | "]" | ",") | TokenKind::End
-        );
-        if !closes {
+        // Brackets are closed by who opened them, and an operator goes on with what follows it.
+        let taken_elsewhere = match token.kind {
+            TokenKind::Symbol(")" | "]" | ",") | TokenKind::End => true,
+            TokenKind::Symbol(symbol) => comparison(symbol).is_some() || operator(symbol).is_some(),
+            _ => false,
+        };
+        if !taken_elsewhere {
             self.take();
         }
         leaf(NodeKind::Bad, token.span)
@@ -552,7 +554,12 @@ impl Parser {
         if self.is_symbol("(") {
             return self.call(name, span);
         }
-        if word.is_some_and(|word| KEYWORDS.contains(&word.as_str())) {
+        let keyword = word.filter(|word| KEYWORDS.contains(&word.as_str()));
+        if let Some(keyword) = keyword {
+            if !matches!(keyword.as_str(), "where" | "ago") {
+                // The operator goes on with what follows it.
+                self.at -= 1;
+            }
             self.report(
                 "unexpected",
                 span,

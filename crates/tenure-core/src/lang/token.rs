@@ -168,14 +168,24 @@ impl Lexer<'_> {
                 return TokenKind::Symbol(symbol);
             }
         }
-        self.at += first.len_utf8();
-        let help = match first {
-            '“' | '”' | '„' | '‘' | '’' | '«' | '»' => {
-                "write straight quotes: \"text\""
-            }
-            '{' | '}' => "conditions have no templates; name the trait as it is",
-            _ => "remove it, or put text in quotes",
+        let (close, help) = match first {
+            '“' | '”' | '„' => (&['”', '“'][..], "write straight quotes: \"text\""),
+            '‘' | '’' | '‚' => (&['’', '‘'][..], "write straight quotes: 'text'"),
+            '«' | '»' => (&['»', '«'][..], "write straight quotes: \"text\""),
+            '{' | '}' => (
+                &['}'][..],
+                "conditions have no templates; name the trait as it is",
+            ),
+            _ => (&[][..], "remove it, or put text in quotes"),
         };
+        self.at += first.len_utf8();
+        // What such a pair encloses is one mistake, not several.
+        if let Some((length, found)) = self.rest().char_indices().find(|(_, c)| close.contains(c)) {
+            self.at += length + found.len_utf8();
+            while first == '{' && self.peek() == Some('}') {
+                self.at += 1;
+            }
+        }
         self.report(
             "unexpected-character",
             start,

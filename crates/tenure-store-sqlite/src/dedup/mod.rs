@@ -108,9 +108,11 @@ impl Dedup {
                 .open
                 .add(row.get(0)?, Timestamp(row.get(1)?), ids.into_iter());
         }
+        let run_id_count = run_id_count.max(1);
+        index.freeze(run_id_count);
         Ok(Self {
             index: RwLock::new(index),
-            run_id_count: run_id_count.max(1),
+            run_id_count,
             upkeep: Mutex::new(()),
         })
     }
@@ -144,13 +146,18 @@ impl Dedup {
     pub(crate) fn add(&self, seq: i64, at: Timestamp, ids: &[EventId]) {
         let mut index = self.index.write();
         index.open.add(seq, at, ids.iter().map(|id| id.0));
-        if index.open.ids.len() >= self.run_id_count && index.sealing.is_none() {
-            index.sealing = Some(Arc::new(std::mem::take(&mut index.open)));
-        }
+        index.freeze(self.run_id_count);
     }
 }
 
 impl Index {
+    /// Sets the gathered ids apart to be sealed, if they are enough and none are yet.
+    fn freeze(&mut self, run_id_count: usize) {
+        if self.open.ids.len() >= run_id_count && self.sealing.is_none() {
+            self.sealing = Some(Arc::new(std::mem::take(&mut self.open)));
+        }
+    }
+
     fn gathered(&self, id: u128) -> bool {
         let sealing = self.sealing.as_ref();
         self.open.ids.contains(&id) || sealing.is_some_and(|sealing| sealing.ids.contains(&id))

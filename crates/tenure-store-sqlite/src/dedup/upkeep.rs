@@ -92,9 +92,7 @@ impl Dedup {
         let mut index = self.index.write();
         index.runs.push(Arc::new(draft.run));
         index.sealing = None;
-        if index.open.ids.len() >= self.run_id_count {
-            index.sealing = Some(Arc::new(std::mem::take(&mut index.open)));
-        }
+        index.freeze(self.run_id_count);
         Ok(())
     }
 

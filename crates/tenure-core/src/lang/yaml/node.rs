@@ -143,9 +143,15 @@ fn read(
             }
             Err(error) => {
                 let at = builder.offset(error.marker().index());
+                let length = source[at..]
+                    .find(char::is_whitespace)
+                    .unwrap_or(source.len() - at);
                 builder.report(
                     "bad-yaml",
-                    Span { start: at, end: at },
+                    Span {
+                        start: at,
+                        end: at + length,
+                    },
                     format!("this is no YAML: {}", error.info()),
                     "check the indentation, and put values with `: `, ` #` or a leading quote into quotes as a whole",
                 );

@@ -128,9 +128,9 @@ impl Reader<'_> {
         let outer_key = fields.take("key");
         let outer_if = fields.take("if");
         let mut inner = self.fields(node?, "`enter`", ENTER_HELP)?;
-        let again = self.one_of_two("again", outer_again, inner.take("again"));
-        let key = self.one_of_two("key", outer_key, inner.take("key"));
-        let only_if = self.one_of_two("if", outer_if, inner.take("if"));
+        let again = self.one_of_two("again", "enter", outer_again, inner.take("again"));
+        let key = self.one_of_two("key", "enter", outer_key, inner.take("key"));
+        let only_if = self.one_of_two("if", "enter", outer_if, inner.take("if"));
         let again = again.and_then(|node| self.reentry(node));
         let entry = self.entry(&mut inner, audience);
         let by_event = inner.has("event");
@@ -170,9 +170,11 @@ impl Reader<'_> {
         })
     }
 
-    fn one_of_two<'n>(
+    /// What is allowed below `parent` and beside it, but not in both places.
+    pub(super) fn one_of_two<'n>(
         &mut self,
         key: &str,
+        parent: &str,
         outside: Option<&'n Node>,
         inside: Option<&'n Node>,
     ) -> Option<&'n Node> {
@@ -180,7 +182,7 @@ impl Reader<'_> {
             self.error(
                 "duplicate-key",
                 outside.span,
-                format!("`{key}` stands in `enter` and beside it"),
+                format!("`{key}` stands below `{parent}` and beside it"),
                 "remove one of them",
             );
         }

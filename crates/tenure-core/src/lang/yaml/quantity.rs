@@ -284,6 +284,9 @@ pub(super) fn json(node: &Node) -> serde_json::Value {
         Kind::Mapping(entries) => entries
             .iter()
             .map(|(key, value)| (key.name.clone(), json(value)))
+            // By name, whether or not the JSON library keeps the order of insertion.
+            .collect::<std::collections::BTreeMap<_, _>>()
+            .into_iter()
             .collect::<serde_json::Map<_, _>>()
             .into(),
     }

@@ -34,6 +34,7 @@ pub(super) enum EventScope {
 }
 
 /// The entries of a mapping that are still to be read.
+#[derive(Clone)]
 pub(super) struct Fields<'n> {
     entries: &'n [(Key, Node)],
     known: Vec<&'static str>,

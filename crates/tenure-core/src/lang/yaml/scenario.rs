@@ -157,25 +157,26 @@ impl Reader<'_> {
                 "say when, counted from the start: `at: 3d`",
             )
             .and_then(|node| self.duration(node, "`at`", 0));
+        let errors_before = self.errors.len();
         let mut kinds = Vec::new();
-        for (key, whose) in [
-            ("set", audience),
-            ("account", Audience::Account),
-            ("person", Audience::Person),
-        ] {
-            if let Some(node) = fields.take(key) {
-                let traits = self.traits(node, "traits");
-                kinds.push(MomentKind::Set {
-                    audience: whose,
-                    traits,
-                });
+        let set = fields.take("set");
+        let of_both = set.is_some_and(|node| owners_named(node));
+        if let Some(node) = set.filter(|_| !of_both) {
+            kinds.push(self.change(node, audience));
+        }
+        let nested = set
+            .filter(|_| of_both)
+            .and_then(|node| self.fields(node, "`set`", help));
+        for (key, whose) in [("account", Audience::Account), ("person", Audience::Person)] {
+            let inside = nested.clone().and_then(|mut nested| nested.take(key));
+            for node in [inside, fields.take(key)].into_iter().flatten() {
+                kinds.push(self.change(node, whose));
             }
         }
         kinds.extend(self.happens(&mut fields));
         let expected = fields.take("expect");
-        let asks = expected.is_some();
         kinds.extend(expected.and_then(|node| self.expectation(node)));
-        if kinds.is_empty() && !asks && !fields.has("event") {
+        if kinds.is_empty() && self.errors.len() == errors_before {
             self.error(
                 "empty-moment",
                 fields.head(),
@@ -191,6 +192,11 @@ impl Reader<'_> {
             what,
             place: place.clone(),
         }));
+    }
+
+    fn change(&mut self, node: &Node, audience: Audience) -> MomentKind {
+        let traits = self.traits(node, "traits");
+        MomentKind::Set { audience, traits }
     }
 
     fn happens(&mut self, fields: &mut Fields<'_>) -> Option<MomentKind> {
@@ -256,6 +262,7 @@ impl Reader<'_> {
         let mut fields = self.fields(node, "an expectation", EXPECT_HELP)?;
         let kinds = ["exited", "task", "message", "decision"];
         let found: Vec<&str> = kinds.into_iter().filter(|kind| fields.has(kind)).collect();
+        let errors_before = self.errors.len();
         let expectation = match found.as_slice() {
             ["exited"] => self
                 .optional_text(&mut fields, "exited")
@@ -282,7 +289,7 @@ impl Reader<'_> {
                 return None;
             }
         };
-        if expectation.is_none() {
+        if expectation.is_none() && self.errors.len() == errors_before {
             self.error(
                 "empty-value",
                 node.span,
@@ -309,4 +316,11 @@ impl Reader<'_> {
         );
         None
     }
+}
+
+/// Whether `set` says whose traits change: `{ person: { role: former } }`.
+fn owners_named(node: &Node) -> bool {
+    matches!(&node.kind, Kind::Mapping(entries) if entries.iter().all(|(key, value)| {
+        ["account", "person"].contains(&key.name.as_str()) && matches!(value.kind, Kind::Mapping(_))
+    }))
 }

@@ -545,16 +545,24 @@ impl<'r, 'a> Steps<'r, 'a> {
     ) -> Option<WaitDef> {
         let at_most_ms = self.reader.optional_duration(inner, "at_most");
         let what = self.awaited(inner);
-        let mut arm = |key: &'static str, at: usize| match fields.take(key) {
-            Some(node) => self.list(node, &format!("{name}.{at}."), nesting + 1),
-            None => Vec::new(),
+        let else_span = if inner.has("else") {
+            inner.key_span("else")
+        } else {
+            fields.key_span("else")
+        };
+        // `then` and `else` stand below `wait` or beside it.
+        let mut arm = |key: &'static str, at: usize| {
+            let (below, beside) = (inner.take(key), fields.take(key));
+            let node = self.reader.one_of_two(key, "wait", beside, below);
+            node.map_or_else(Vec::new, |node| {
+                self.list(node, &format!("{name}.{at}."), nesting + 1)
+            })
         };
         let then = arm("then", 0);
         let otherwise = arm("else", 1);
         if !otherwise.is_empty() && !inner.has("at_most") {
-            let span = fields.key_span("else");
             self.reader.step_error(
-                span,
+                else_span,
                 "else-without-at-most",
                 "without `at_most` the wait never times out, and `else` is never reached",
                 "say how long to wait: `at_most: 7d`",
@@ -570,6 +578,7 @@ impl<'r, 'a> Steps<'r, 'a> {
 
     fn awaited(&mut self, inner: &mut Fields<'_>) -> Option<Awaited> {
         if inner.has("for") && inner.has("event") {
+            inner.take("for");
             let span = inner.key_span("event");
             self.reader.step_error(
                 span,
