@@ -121,7 +121,8 @@ impl Composer {
                 &intent.id.to_string(),
                 &self.signer,
                 &tracking,
-            );
+            )
+            .html;
         }
         let email = self
             .email(intent, rendered, unsubscribe_url)

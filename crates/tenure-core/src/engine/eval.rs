@@ -6,7 +6,7 @@ use crate::aggregate::{Reading, Series};
 use crate::define::Audience;
 use crate::expr::{Aggregate, Comparison, Expr, Function, Operator, Scope, Window};
 use crate::id::SubjectId;
-use crate::plan::{Plan, PropertyMap, audience_of, reach_ms};
+use crate::plan::{Plan, PropertyMap, Reads, TrackedCondition, audience_of, reach_ms};
 use crate::subject::{Root, SubjectState};
 use crate::time::{MINUTE_MS, Timestamp};
 use crate::value::Value;
@@ -27,6 +27,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) people_count: Option<usize>,
     pub(crate) event: Option<&'a PropertyMap>,
     pub(crate) now: Timestamp,
+    /// What the tracked condition reads, if it is one: its series are found among few.
+    pub(crate) reads: Option<&'a Reads>,
 }
 
 /// A value while it is computed. Numbers and instants say by how many milliseconds (or units)
@@ -61,15 +63,19 @@ impl<'a> Scene<'a> {
             people_count: in_account.then_some(root.people.len()),
             event: None,
             now,
+            reads: None,
         }
     }
 
-    /// The answer of a condition, and the next instant at which it is worth asking again.
-    pub(crate) fn answer(&self, expr: &'a Expr) -> Timed<Option<bool>> {
-        let (answer, mut next) = self.logic(expr);
+    /// The answer of a tracked condition, and the next instant at which it is worth asking again.
+    pub(crate) fn answer(self, condition: &'a TrackedCondition) -> Timed<Option<bool>> {
+        let expr = &condition.expr;
+        let reads = Some(&condition.reads);
+        let scene = Self { reads, ..self };
+        let (answer, mut next) = scene.logic(expr);
         for _ in 0..LOOK_AHEAD {
             let Some(at) = next else { break };
-            let (later, after) = Self { now: at, ..*self }.logic(expr);
+            let (later, after) = Self { now: at, ..scene }.logic(expr);
             if later != answer {
                 break;
             }
@@ -266,7 +272,18 @@ impl<'a> Scene<'a> {
     fn series(&self, scope: Scope, aggregate: &Aggregate) -> Option<&'a Series> {
         let state = self.state(scope)?;
         let audience = audience_of(self.audience, scope);
-        let spec = self.plan.series_of(audience, aggregate)?;
+        let spec = match self.reads {
+            Some(reads) => {
+                let few = if audience == self.audience {
+                    &reads.series
+                } else {
+                    &reads.account_series
+                };
+                let mut few = few.iter().map(|&at| &self.plan.series[at as usize]);
+                few.find(|spec| spec.serves(audience, aggregate))?
+            }
+            None => self.plan.series_of(audience, aggregate)?,
+        };
         let series = state.series.get(&spec.key)?;
         series.covers(reach_ms(aggregate)).then_some(series)
     }
@@ -369,6 +386,7 @@ pub(crate) fn passes(plan: &Plan, filter: &Expr, properties: &PropertyMap, at: T
         people_count: None,
         event: Some(properties),
         now: at,
+        reads: None,
     };
     scene.logic(filter).0 == Some(true)
 }

@@ -89,7 +89,7 @@ impl Cx<'_> {
             return;
         };
         let scene = Scene::of(plan, self.root, subject, self.now);
-        let (value, next_change_at) = scene.answer(&condition.expr);
+        let (value, next_change_at) = scene.answer(condition);
         let changed = value != known.value;
         if !changed && next_change_at == known.next_change_at && !self.initial {
             return;
@@ -118,7 +118,12 @@ impl Cx<'_> {
         }
     }
 
-    fn sync_membership(&mut self, subject: SubjectId, index: ConditionIndex, holds: bool) {
+    pub(super) fn sync_membership(
+        &mut self,
+        subject: SubjectId,
+        index: ConditionIndex,
+        holds: bool,
+    ) {
         let plan = self.plan;
         for &segment in &plan.index.condition_segments[index.0 as usize] {
             let name = &plan.segments[segment as usize].name;
@@ -304,7 +309,7 @@ impl Cx<'_> {
     fn answer_quietly(&mut self, subject: SubjectId, index: ConditionIndex) {
         let condition = &self.plan.conditions[index.0 as usize];
         let scene = Scene::of(self.plan, self.root, subject, self.now);
-        let (value, next_change_at) = scene.answer(&condition.expr);
+        let (value, next_change_at) = scene.answer(condition);
         if let Some(state) = self.root.subject_mut(subject) {
             if let Some(kept) = state.conditions.get_mut(&condition.key) {
                 kept.value = value;

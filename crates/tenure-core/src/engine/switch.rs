@@ -15,6 +15,7 @@ use crate::subject::{Root, SeriesKey, SubjectState};
 use crate::time::Timestamp;
 
 use super::cx::audience;
+use super::notice::Notice;
 use super::{Cx, hooks};
 
 /// Brings a root to a newer plan. The caller has run the wake-ups due by `now` under the old one.
@@ -36,6 +37,7 @@ pub fn adopt(
     }
     for &subject in &subjects {
         cx.stop_unready(subject);
+        cx.announce_known(subject);
         cx.start_all(subject);
         cx.touch(subject);
     }
@@ -100,6 +102,43 @@ impl Cx<'_> {
                 entered: false,
                 at: now,
             });
+        }
+    }
+
+    /// Answers that are known already and that the new plan asks for anew: segments over a known
+    /// condition, and programs that take in those for whom their entry already holds.
+    fn announce_known(&mut self, subject: SubjectId) {
+        let plan = self.plan;
+        for &index in plan.index.conditions(audience(subject)) {
+            let condition = &plan.conditions[index.0 as usize];
+            let state = self.root.subject(subject);
+            let known = state.and_then(|state| state.conditions.get(&condition.key));
+            let Some(value) = known.map(|known| known.value) else {
+                continue;
+            };
+            let holds = value == Some(true);
+            self.sync_membership(subject, index, holds);
+            if !holds {
+                continue;
+            }
+            if plan.index.existing_entries.contains(&index) {
+                self.notices.push_back(Notice::Condition {
+                    subject,
+                    condition: index,
+                    value,
+                    initial: true,
+                });
+            }
+            for &segment in &plan.index.condition_segments[index.0 as usize] {
+                if plan.index.existing_segments.contains(&segment) {
+                    self.notices.push_back(Notice::Segment {
+                        subject,
+                        segment,
+                        entered: true,
+                        initial: true,
+                    });
+                }
+            }
         }
     }
 

@@ -1,1 +1,134 @@
-//! .
+//! The oracle: a naive evaluator that the engine is tested against.
+//!
+//! It keeps nothing. Every answer is computed from the whole list of entries known at that
+//! moment, with merges and moves followed one by one. How long a condition has held is found by
+//! asking at every instant at which anything could have flipped.
+
+mod eval;
+mod facts;
+mod instants;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use crate::define::Definitions;
+use crate::expr::Expr;
+use crate::id::SubjectId;
+use crate::lang::canonical;
+use crate::log::Entry;
+use crate::time::Timestamp;
+use crate::value::Value;
+
+use eval::Asked;
+use facts::Facts;
+
+/// One moment: an instant, and how many entries are known at it. At one instant there is a moment
+/// before each entry received then, and one after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment {
+    /// The engine's time.
+    pub at: Timestamp,
+    /// How many entries of the log are known.
+    pub known: usize,
+}
+
+/// What is so at a moment, and since when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// The answer; `None` is unknown.
+    pub value: Option<bool>,
+    /// Since when it has been this.
+    pub since: Timestamp,
+}
+
+/// A naive evaluator over a list of entries.
+#[derive(Debug)]
+pub struct Oracle<'a> {
+    definitions: &'a Definitions,
+    facts: Facts<'a>,
+    moments: Vec<Moment>,
+    histories: RefCell<BTreeMap<(SubjectId, String), Vec<Option<Held>>>>,
+}
+
+impl<'a> Oracle<'a> {
+    /// An oracle over these entries, until `end`. `asked` are the expressions it will be asked
+    /// about: they and the segments decide at which instants anything could flip.
+    pub fn new(
+        definitions: &'a Definitions,
+        entries: &'a [Entry<'a>],
+        asked: &[&Expr],
+        end: Timestamp,
+    ) -> Self {
+        let segments = definitions.segments.iter().map(|def| &def.when.expr);
+        let all: Vec<&Expr> = segments.chain(asked.iter().copied()).collect();
+        Self {
+            definitions,
+            facts: Facts::new(entries),
+            moments: instants::moments(entries, &all, end),
+            histories: RefCell::default(),
+        }
+    }
+
+    /// Every moment at which an answer could differ from the one before, in order.
+    pub fn moments(&self) -> &[Moment] {
+        &self.moments
+    }
+
+    /// Whether anything is known of a subject under its own name: one that was merged into
+    /// another is gone.
+    pub fn exists(&self, subject: SubjectId, known: usize) -> bool {
+        self.facts.exists(subject, known)
+    }
+
+    /// The value of an expression at a moment; `None` is unknown.
+    pub fn value(&self, subject: SubjectId, expr: &Expr, moment: Moment) -> Option<Value> {
+        self.asked(subject, moment).value(expr)
+    }
+
+    /// Whether a condition holds at a moment; `None` is unknown.
+    pub fn holds(&self, subject: SubjectId, expr: &Expr, moment: Moment) -> Option<bool> {
+        self.asked(subject, moment).logic(expr)
+    }
+
+    /// The answer to a condition at a moment and since when it has been so; `None` before the
+    /// subject exists.
+    pub fn held(&self, subject: SubjectId, expr: &Expr, moment: Moment) -> Option<Held> {
+        let place = self.moments.partition_point(|known| *known <= moment);
+        let place = place.checked_sub(1)?;
+        let key = (subject, canonical(expr));
+        if let Some(history) = self.histories.borrow().get(&key) {
+            return history[place];
+        }
+        let history = self.history(subject, expr);
+        let found = history[place];
+        self.histories.borrow_mut().insert(key, history);
+        found
+    }
+
+    fn history(&self, subject: SubjectId, expr: &Expr) -> Vec<Option<Held>> {
+        let mut out: Vec<Option<Held>> = Vec::with_capacity(self.moments.len());
+        let mut last: Option<Held> = None;
+        for &moment in &self.moments {
+            if self.exists(subject, moment.known) {
+                let value = self.holds(subject, expr, moment);
+                let unbroken = last.filter(|last| last.value == value);
+                last = Some(unbroken.unwrap_or(Held {
+                    value,
+                    since: moment.at,
+                }));
+            } else {
+                last = None;
+            }
+            out.push(last);
+        }
+        out
+    }
+
+    fn asked(&self, subject: SubjectId, moment: Moment) -> Asked<'_> {
+        Asked {
+            oracle: self,
+            subject,
+            moment,
+        }
+    }
+}

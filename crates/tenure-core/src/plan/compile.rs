@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::define::{Definitions, SignalDef};
+use crate::define::{Definitions, Entry, ProgramDef, SignalDef};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::program::ProgramIndex;
 use crate::{policy, program};
@@ -64,6 +64,11 @@ pub(super) fn compile(sources: PlanSources) -> Result<Plan, Vec<Diagnostic>> {
         &segments,
         &signals,
     );
+    for (def, (_, version)) in definitions.programs.iter().zip(&program_names) {
+        if *version == sources.version {
+            index_existing(def, &conditions, &mut index);
+        }
+    }
     let retired = sources.retired.iter().map(|(_, def)| def);
     definitions
         .programs
@@ -86,6 +91,27 @@ pub(super) fn compile(sources: PlanSources) -> Result<Plan, Vec<Diagnostic>> {
         index,
         definitions,
     })
+}
+
+/// Notes the entry of a new program that takes in those for whom it already holds.
+fn index_existing(def: &ProgramDef, conditions: &ConditionSet, index: &mut Index) {
+    match &def.enter {
+        Entry::When {
+            condition,
+            existing: true,
+        } => {
+            let known = conditions.find(def.audience, &condition.expr);
+            index.existing_entries.extend(known);
+        }
+        Entry::Segment {
+            segment,
+            existing: true,
+        } => {
+            let known = index.segments.get(segment.as_str()).copied();
+            index.existing_segments.extend(known);
+        }
+        _ => {}
+    }
 }
 
 fn segments(definitions: &Definitions, conditions: &mut ConditionSet) -> Vec<Segment> {

@@ -65,6 +65,10 @@ pub(crate) fn stable_hash(text: &str) -> u64 {
     u64::from_le_bytes(bytes)
 }
 
+fn condition_key(audience: Audience, expr: &Expr) -> ConditionKey {
+    stable_hash(&format!("{audience:?}|{}", canonical(expr)))
+}
+
 /// Conditions and series as they are gathered while a plan is compiled.
 #[derive(Debug)]
 pub struct ConditionSet {
@@ -121,6 +125,11 @@ impl ConditionSet {
         self.add(&condition.expr, &condition.text, user)
     }
 
+    /// A condition that is tracked.
+    pub(super) fn find(&self, audience: Audience, expr: &Expr) -> Option<ConditionIndex> {
+        self.by_key.get(&condition_key(audience, expr)).copied()
+    }
+
     /// Registers what an expression reads that is only evaluated when a step asks (`if`, a
     /// branch): its series are kept, its inner conditions tracked.
     pub fn prepare(&mut self, audience: Audience, condition: &Condition) {
@@ -137,7 +146,7 @@ impl ConditionSet {
     fn add(&mut self, expr: &Expr, text: &str, user: User<'_>) -> ConditionIndex {
         let mut gathered = Gathered::default();
         self.gather(expr, user, &mut gathered);
-        let key = stable_hash(&format!("{:?}|{}", user.audience, canonical(expr)));
+        let key = condition_key(user.audience, expr);
         let index = *self.by_key.entry(key).or_insert_with(|| {
             self.conditions.push(TrackedCondition {
                 key,

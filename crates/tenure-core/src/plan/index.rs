@@ -72,6 +72,10 @@ pub(crate) struct Index {
     pub(crate) empty_account: BTreeMap<SeriesKey, Series>,
     pub(crate) person_series: Vec<u32>,
     pub(crate) account_series: Vec<u32>,
+    /// Entry conditions of programs new in this plan that take in those for whom they hold.
+    pub(crate) existing_entries: Vec<ConditionIndex>,
+    /// The same for programs that are entered by entering a segment.
+    pub(crate) existing_segments: Vec<u32>,
     /// Conditions kept only for subjects inside a program.
     pub(crate) watched: Vec<ConditionIndex>,
 }

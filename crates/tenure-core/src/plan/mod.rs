@@ -14,7 +14,7 @@ mod series;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use backfill::Backfill;
-pub(crate) use conditions::audience_of;
+pub(crate) use conditions::{audience_of, parts};
 pub use conditions::{ConditionIndex, ConditionSet, Reads, TrackedCondition};
 pub use index::{EventIndex, Users};
 pub use properties::PropertyMap;

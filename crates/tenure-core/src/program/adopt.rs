@@ -84,9 +84,9 @@ fn migrate(cx: &mut Cx<'_>, subject: SubjectId, id: EnrollmentId, program: &Prog
     if let Some(enrollment) = find_mut(cx, subject, id) {
         enrollment.version = program.version;
         match wake_at {
-            Some(Some(wake_at)) if enrollment.waiting => enrollment.wake_at = wake_at,
+            Some(Standing::Waits(wake_at)) if enrollment.waiting => enrollment.wake_at = wake_at,
             // The step of that name does not wait (any more): it is run now.
-            Some(None) => {
+            Some(Standing::Acts) => {
                 enrollment.waiting = false;
                 enrollment.wake_at = Some(now);
             }
@@ -106,17 +106,24 @@ fn migrate(cx: &mut Cx<'_>, subject: SubjectId, id: EnrollmentId, program: &Prog
     report(cx, subject, id);
 }
 
-/// When a wait of the new version ends, counted from when the step was reached; `None` if the
-/// step is no wait.
+/// What the step of the new version does with an enrollment that stands at it.
+enum Standing {
+    /// It waits until then, or for something else to happen.
+    Waits(Option<Timestamp>),
+    /// It is no wait.
+    Acts,
+}
+
+/// When a wait of the new version ends, counted from when the step was reached.
 fn wake_at(
     cx: &Cx<'_>,
     subject: SubjectId,
     program: &Program,
     at: StepIndex,
     step_at: Timestamp,
-) -> Option<Option<Timestamp>> {
+) -> Standing {
     let Action::Wait(wait) = &program.steps[at].action else {
-        return None;
+        return Standing::Acts;
     };
     let until = match wait {
         Wait::For(ms) => Some(step_at.plus_ms(*ms)),
@@ -130,7 +137,7 @@ fn wake_at(
         } => date_of(cx.root, subject, property, *offset_ms),
         Wait::Until { at_most_ms, .. } => at_most_ms.map(|ms| step_at.plus_ms(ms)),
     };
-    Some(until.map(|until| until.max(cx.now)))
+    Standing::Waits(until.map(|until| until.max(cx.now)))
 }
 
 /// Folds one person's enrollments and contact state into another's. Where both are inside the

@@ -100,37 +100,37 @@ impl Schedule {
 }
 
 fn parse_field(what: &str, text: &str, min: u32, max: u32, names: &[&str]) -> Result<u64, String> {
-    let fail = |part: &str| format!("`{part}` is no {what} ({min} to {max})");
-    let number = |part: &str| -> Result<u32, String> {
-        let lower = part.to_ascii_lowercase();
-        let named = names.iter().position(|name| *name == lower);
-        let value = match named {
+    let fail = |item: &str| format!("`{item}` is no {what} ({min} to {max})");
+    let number = |item: &str| -> Result<u32, String> {
+        let lower = item.to_ascii_lowercase();
+        let found = names.iter().position(|name| *name == lower);
+        let value = match found {
             // Weekday names start at 0, month names at 1: at the field's minimum.
             Some(at) => at as u32 + min,
-            None => part.parse().map_err(|_| fail(part))?,
+            None => item.parse().map_err(|_| fail(item))?,
         };
         if (min..=max).contains(&value) {
             Ok(value)
         } else {
-            Err(fail(part))
+            Err(fail(item))
         }
     };
     let mut bits = 0_u64;
-    for part in text.split(',') {
-        let (range, step) = part.split_once('/').unwrap_or((part, "1"));
+    for item in text.split(',') {
+        let (range, step) = item.split_once('/').unwrap_or((item, "1"));
         let step: u32 = step
             .parse()
             .ok()
             .filter(|step| *step > 0)
-            .ok_or_else(|| fail(part))?;
+            .ok_or_else(|| fail(item))?;
         let (first, last) = match range.split_once('-') {
             None if range == "*" => (min, max),
-            None if part.contains('/') => (number(range)?, max),
+            None if item.contains('/') => (number(range)?, max),
             None => (number(range)?, number(range)?),
             Some((first, last)) => (number(first)?, number(last)?),
         };
         if first > last {
-            return Err(format!("`{part}`: the range of the {what} runs backwards"));
+            return Err(format!("`{item}`: the range of the {what} runs backwards"));
         }
         let mut value = first;
         while value <= last {

@@ -263,16 +263,6 @@ impl Company {
         self.append(Body::Command(command));
     }
 
-    pub(crate) fn enroll(&mut self, program: &str) {
-        self.command(Command::Enroll {
-            program: program.into(),
-            subject: SubjectId::Person(ANN),
-            account: Some(ACCOUNT),
-            key: None,
-            data: "{}".into(),
-        });
-    }
-
     /// Lets time pass, wake-up by wake-up.
     pub(crate) fn advance(&mut self, ms: i64) {
         self.advance_to(self.now.plus_ms(ms));

@@ -7,6 +7,7 @@
 
 mod company;
 mod enter;
+mod library;
 mod policy;
 mod random;
 mod steps;

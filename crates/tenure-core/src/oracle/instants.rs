@@ -1,0 +1,109 @@
+//! Every instant at which an answer could flip.
+
+use std::collections::BTreeSet;
+
+use crate::expr::Expr;
+use crate::log::{Body, Entry};
+use crate::plan::parts;
+use crate::time::Timestamp;
+use crate::value::Value;
+
+use super::Moment;
+
+/// Constants of expressions.
+#[derive(Default)]
+struct Constants {
+    /// By how much time may be shifted: windows, durations.
+    shifts_ms: BTreeSet<i64>,
+    /// How long conditions must hold.
+    dwells_ms: BTreeSet<i64>,
+    instants: BTreeSet<i64>,
+}
+
+impl Constants {
+    fn of(expr: &Expr, out: &mut Self) {
+        match expr {
+            Expr::Duration(ms) => {
+                out.shifts_ms.insert(*ms);
+            }
+            Expr::Instant(at) => {
+                out.instants.insert(at.0);
+            }
+            Expr::Held(_, for_ms) => {
+                out.dwells_ms.insert(*for_ms);
+            }
+            Expr::Aggregate(_, aggregate) => {
+                if let Some(window) = aggregate.window {
+                    out.shifts_ms.insert(window.offset_ms);
+                    out.shifts_ms.insert(window.length_ms + window.offset_ms);
+                }
+            }
+            _ => {}
+        }
+        for part in parts(expr) {
+            Self::of(part, out);
+        }
+    }
+}
+
+pub(super) fn moments(entries: &[Entry<'_>], exprs: &[&Expr], end: Timestamp) -> Vec<Moment> {
+    let mut constants = Constants::default();
+    exprs.iter().for_each(|expr| Constants::of(expr, &mut constants));
+    let mut bases = constants.instants.clone();
+    for entry in entries {
+        bases.insert(entry.received_at.0);
+        told_at(entry, &mut bases);
+    }
+    let mut instants = bases.clone();
+    for base in &bases {
+        for shift in &constants.shifts_ms {
+            instants.insert(base + shift);
+            instants.insert(base - shift);
+        }
+    }
+    // A dwell begins at any of these; a dwell of a dwell begins when another ends.
+    for _ in 0..2 {
+        let begun: Vec<i64> = instants.iter().copied().collect();
+        for dwell in &constants.dwells_ms {
+            instants.extend(begun.iter().map(|at| at + dwell));
+        }
+    }
+    let start = entries.first().map_or(end.0, |entry| entry.received_at.0);
+    let inside = |at: &i64| *at > start && *at <= end.0;
+    let mut out = BTreeSet::new();
+    // Each instant, the one just before it, and the one just after: `>` flips a millisecond after
+    // `>=`.
+    for at in instants.iter().flat_map(|at| [at - 1, *at, at + 1]).filter(inside) {
+        let known = entries.partition_point(|entry| entry.received_at.0 < at);
+        out.insert(Moment {
+            at: Timestamp(at),
+            known,
+        });
+    }
+    for (place, entry) in entries.iter().enumerate() {
+        out.insert(Moment {
+            at: entry.received_at,
+            known: place + 1,
+        });
+    }
+    out.into_iter().collect()
+}
+
+fn told_at(entry: &Entry<'_>, bases: &mut BTreeSet<i64>) {
+    let told = |value: &Value| value.as_instant().map(|at| at.0);
+    match &entry.body {
+        Body::Event(event) => {
+            bases.insert(event.occurred_at.0);
+            if let Ok(serde_json::Value::Object(json)) = serde_json::from_str(&event.properties) {
+                let values = json.values().filter_map(Value::from_json);
+                let texts = values.filter(|value| value.as_text().is_some());
+                bases.extend(texts.filter_map(|value| told(&value)));
+            }
+        }
+        Body::Profile(profile) => {
+            let values = profile.traits.iter().filter_map(|(_, value)| value.as_ref());
+            bases.extend(values.filter(|v| v.as_text().is_some()).filter_map(told));
+        }
+        _ => {}
+    }
+}
