@@ -3,10 +3,12 @@
 mod cli;
 mod client;
 mod commands;
+mod export;
 mod failure;
 mod files;
 mod import;
 mod output;
+mod server;
 mod settings;
 
 use std::process::ExitCode;
