@@ -12,6 +12,7 @@ pub mod journal;
 pub mod live;
 pub mod node;
 pub mod publish;
+pub mod query;
 pub mod receipts;
 pub mod roots;
 pub mod telemetry;

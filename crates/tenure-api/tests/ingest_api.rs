@@ -1,0 +1,3 @@
+//! The tracking API over the in-memory store, with the real log writer behind it.
+
+mod ingest;
