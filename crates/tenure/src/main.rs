@@ -3,6 +3,7 @@
 mod cli;
 mod client;
 mod commands;
+mod demo;
 mod export;
 mod failure;
 mod files;
