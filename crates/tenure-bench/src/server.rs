@@ -147,11 +147,9 @@ impl Server {
 
     /// Waits until the engine has applied the whole log.
     pub(crate) fn wait_until_applied(&mut self) -> Result<()> {
-        // The engine notes its lag after each step, so one look could fall before the first step.
-        let mut zero_count = 0;
         self.wait_for("the engine", |server| {
-            zero_count = if server.metric("tenure_lag_entries")? == 0.0 { zero_count + 1 } else { 0 };
-            Ok(zero_count >= 2)
+            let lag = server.get("workspace")?["lag"].as_u64();
+            Ok(lag.context("the API gave no `lag`")? == 0)
         })
     }
 
@@ -165,15 +163,6 @@ impl Server {
             std::thread::sleep(LOOK_EVERY);
         }
         Ok(())
-    }
-
-    /// One number of `/metrics`; 0 when it was never set.
-    pub(crate) fn metric(&mut self, name: &str) -> Result<f64> {
-        let ask = request("GET", "/metrics", None, b"");
-        let answer = self.control()?.send(&ask)?;
-        let text = String::from_utf8_lossy(&answer.body);
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        Ok(line.and_then(|value| value.trim().parse().ok()).unwrap_or(0.0))
     }
 
     /// Memory in use now, in MiB.

@@ -43,6 +43,6 @@ pub(crate) fn measure(bench: &Bench, figures: &mut Figures) -> Result<()> {
 
 fn count(server: &mut Server, status: &str) -> Result<u64> {
     let program = server.get("programs/waiting")?;
-    let statuses = program.get("statuses").context("the API gave no `statuses` of a program")?;
-    Ok(statuses[status].as_u64().unwrap_or(0))
+    let counts = program.get("counts").context("the API gave no `counts` of a program")?;
+    Ok(counts[status].as_u64().unwrap_or(0))
 }
