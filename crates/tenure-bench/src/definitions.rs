@@ -59,7 +59,10 @@ fn files(text: String) -> Vec<File> {
 pub(crate) fn living_plan() -> Vec<File> {
     let mut text = String::new();
     for (at, condition) in fifty_conditions().iter().enumerate() {
-        let _ = write!(text, "segment: bench-{at}\naudience: person\nwhen: '{condition}'\n---\n");
+        let _ = write!(
+            text,
+            "segment: bench-{at}\naudience: person\nwhen: '{condition}'\n---\n"
+        );
     }
     for (at, name) in EVENT_NAMES.iter().take(10).enumerate() {
         let enter = if at % 2 == 0 {

@@ -33,13 +33,27 @@ pub(crate) fn measure(bench: &Bench, figures: &mut Figures) -> Result<()> {
             (seen, seen_at) = (sink.count(), Instant::now());
         }
         if seen_at.elapsed() > PATIENCE {
-            bail!("{seen} of {people} mails came, then none for {} s", PATIENCE.as_secs());
+            bail!(
+                "{seen} of {people} mails came, then none for {} s",
+                PATIENCE.as_secs()
+            );
         }
     }
     let arrivals = sink.take();
-    let last = arrivals.iter().map(|arrival| arrival.at).max().unwrap_or(started);
-    let first = arrivals.iter().map(|arrival| arrival.at).min().unwrap_or(started);
-    figures.set("broadcast_per_second", people as f64 / last.duration_since(started).as_secs_f64());
+    let last = arrivals
+        .iter()
+        .map(|arrival| arrival.at)
+        .max()
+        .unwrap_or(started);
+    let first = arrivals
+        .iter()
+        .map(|arrival| arrival.at)
+        .min()
+        .unwrap_or(started);
+    figures.set(
+        "broadcast_per_second",
+        people as f64 / last.duration_since(started).as_secs_f64(),
+    );
     figures.note(format!(
         "(f) {people} mails with open and click tracking over {} connections at most; the first after {:.2} s; {:.0} us of server CPU per mail",
         crate::server::SMTP_CONNECTIONS,
