@@ -267,10 +267,7 @@ impl Held {
     }
 
     fn insert(&mut self, state: SubjectState) {
-        match state.id {
-            SubjectId::Account(_) => self.root.account = Some(state),
-            SubjectId::Person(person) => drop(self.root.people.insert(person, state)),
-        }
+        self.root.insert(state);
     }
 }
 

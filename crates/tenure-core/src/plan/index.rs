@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::aggregate::Series;
 use crate::define::{Audience, Awaited, Entry, ProgramDef, StepDef, StepKind, WaitDef};
 
+use crate::keyed::Keyed;
 use crate::subject::{ConditionKey, SeriesKey};
 
 use super::conditions::{ConditionIndex, TrackedCondition};
@@ -68,8 +69,8 @@ pub(crate) struct Index {
     pub(crate) by_key: BTreeMap<ConditionKey, ConditionIndex>,
     pub(crate) series_by_key: BTreeMap<SeriesKey, u32>,
     /// The series of a subject without history.
-    pub(crate) empty_person: BTreeMap<SeriesKey, Series>,
-    pub(crate) empty_account: BTreeMap<SeriesKey, Series>,
+    pub(crate) empty_person: Keyed<Series>,
+    pub(crate) empty_account: Keyed<Series>,
     pub(crate) person_series: Vec<u32>,
     pub(crate) account_series: Vec<u32>,
     /// Entry conditions of programs new in this plan that take in those for whom they hold.

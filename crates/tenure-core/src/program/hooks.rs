@@ -87,7 +87,8 @@ fn take_receipt(cx: &mut Cx<'_>, person: PersonId, name: &str, properties: &Prop
     }
     let text = |property: &str| properties.get(property).and_then(Value::as_text);
     let receipt = Receipt::of_event(name, text("kind"), text("topic"));
-    if let (Some(receipt), Some(state)) = (receipt, cx.root.people.get_mut(&person)) {
+    if let (Some(receipt), Some(state)) = (receipt, cx.root.subject_mut(SubjectId::Person(person)))
+    {
         policy::record_receipt(&mut state.contact, receipt);
         cx.touch(SubjectId::Person(person));
     }
@@ -185,7 +186,7 @@ pub(crate) fn on_traits(cx: &mut Cx<'_>, subject: SubjectId, changed: &[&str]) {
     wait::on_dates(cx, subject);
     note_missed_dates(cx, subject, changed);
     if subject.account().is_some() && cx.plan.program_index.account_dates {
-        let people: Vec<PersonId> = cx.root.people.keys().copied().collect();
+        let people: Vec<PersonId> = cx.root.people().keys().copied().collect();
         for person in people {
             // Its next wake-up may have moved.
             cx.touch(SubjectId::Person(person));
@@ -357,7 +358,7 @@ pub(crate) fn on_command(cx: &mut Cx<'_>, command: &Command) {
             } else {
                 Choice::Unsubscribed
             };
-            if let Some(state) = cx.root.people.get_mut(person) {
+            if let Some(state) = cx.root.subject_mut(SubjectId::Person(*person)) {
                 policy::record_choice(&mut state.contact, topic.as_deref(), choice);
                 cx.touch(SubjectId::Person(*person));
             }
@@ -365,7 +366,7 @@ pub(crate) fn on_command(cx: &mut Cx<'_>, command: &Command) {
         Command::Suppress {
             person, suppressed, ..
         } => {
-            if let Some(state) = cx.root.people.get_mut(person) {
+            if let Some(state) = cx.root.subject_mut(SubjectId::Person(*person)) {
                 policy::record_suppression(&mut state.contact, *suppressed);
                 cx.touch(SubjectId::Person(*person));
             }

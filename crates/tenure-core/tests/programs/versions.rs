@@ -110,7 +110,7 @@ fn the_preview_counts_who_is_affected_by_step() {
     company.event(BEN, "go", "{}");
     let all: Vec<_> = company
         .root
-        .people
+        .people()
         .values()
         .flat_map(|state| &state.enrollments)
         .collect();
