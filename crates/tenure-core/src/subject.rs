@@ -47,6 +47,9 @@ pub struct SubjectState {
     pub signals_fired: BTreeMap<Box<str>, Timestamp>,
     /// Running enrollments and what is remembered of ended ones.
     pub enrollments: Vec<EnrollmentState>,
+    /// Programs that refused it last time an event came to their door, and that answer: hashes, so
+    /// that the same answer is not recorded for every event. At most one per program.
+    pub refusals: Vec<(u32, u32)>,
     /// What the contact policy must know.
     pub contact: ContactState,
     /// Plan this state was last brought up to.
@@ -139,6 +142,7 @@ impl SubjectState {
             segments: Vec::new(),
             signals_fired: BTreeMap::new(),
             enrollments: Vec::new(),
+            refusals: Vec::new(),
             contact: ContactState::default(),
             plan,
             wake_at: None,

@@ -29,10 +29,10 @@ impl Cx<'_> {
         }
         // Flips come first: a goal this event reaches ends an enrollment before a wait sees it.
         self.notify();
-        hooks::on_event(self, subject, event, &properties);
+        hooks::on_event(self, subject, event, &properties, index);
         self.after_programs();
         if let Some(account) = account.filter(|account| *account != subject) {
-            hooks::on_event(self, account, event, &properties);
+            hooks::on_event(self, account, event, &properties, index);
             self.after_programs();
         }
         self.deliver();

@@ -6,6 +6,7 @@ use crate::aggregate::Series;
 use crate::define::{Audience, Awaited, Entry, ProgramDef, StepDef, StepKind, WaitDef};
 
 use crate::keyed::Keyed;
+use crate::program::ProgramIndex;
 use crate::subject::{ConditionKey, SeriesKey};
 
 use super::conditions::{ConditionIndex, TrackedCondition};
@@ -29,6 +30,10 @@ pub struct EventIndex {
     pub account: Vec<u32>,
     /// Whether anything reads its properties.
     pub properties: bool,
+    /// Programs (index in the plan) it may let its subject into.
+    pub programs: Vec<usize>,
+    /// Whether a step of a program waits for it.
+    pub awaited: bool,
 }
 
 impl EventIndex {
@@ -212,6 +217,16 @@ impl Index {
         }
     }
 
+    /// Which programs an event lets in or moves on.
+    pub(super) fn add_entries(&mut self, programs: &ProgramIndex) {
+        for (event, places) in &programs.by_event {
+            self.event_mut(event).programs.clone_from(places);
+        }
+        for event in &programs.awaited_events {
+            self.event_mut(event).awaited = true;
+        }
+    }
+
     /// Programs that start or wait by event read its properties.
     pub(super) fn add_program(&mut self, def: &ProgramDef) {
         if let Entry::Event { event, .. } = &def.enter {
@@ -251,12 +266,13 @@ impl Index {
     }
 
     fn want_properties(&mut self, event: &str) {
+        self.event_mut(event).properties = true;
+    }
+
+    fn event_mut(&mut self, name: &str) -> &mut EventIndex {
         let any = &self.any_event;
-        let index = self
-            .events
-            .entry(event.into())
-            .or_insert_with(|| any.clone());
-        index.properties = true;
+        let known = self.events.entry(name.into());
+        known.or_insert_with(|| any.clone())
     }
 }
 

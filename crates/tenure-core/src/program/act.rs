@@ -205,6 +205,6 @@ fn enroll(cx: &mut Cx<'_>, place: &Place<'_>, name: &str) {
         cx,
         place.subject,
         &plan.programs[at],
-        Entrance::because(why),
+        &Entrance::because(why),
     );
 }
