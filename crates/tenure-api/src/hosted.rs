@@ -4,11 +4,11 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::{Path, RawForm, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::Router;
 use tenure_app::receipts::{Preferences, WebHit};
 
 use crate::ApiState;
@@ -45,7 +45,13 @@ struct Visitor {
 
 impl Visitor {
     fn new(method: Method, headers: &HeaderMap) -> Self {
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+        let text = |name: &str| {
+            headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or_default()
+                .to_owned()
+        };
         Self {
             method,
             user_agent: text("user-agent"),
@@ -69,12 +75,18 @@ async fn click(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let visitor = Visitor::new(method, &headers);
-    let url = ask(&state, move |node| Ok(node.record_click(&token, visitor.hit())?)).await?;
+    let url = ask(&state, move |node| {
+        Ok(node.record_click(&token, visitor.hit())?)
+    })
+    .await?;
     let target = url.and_then(|url| HeaderValue::from_str(&url).ok());
     let Some(target) = target else {
         return Ok(gone());
     };
-    let headers = [(header::LOCATION, target), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    let headers = [
+        (header::LOCATION, target),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
     Ok((StatusCode::FOUND, headers).into_response())
 }
 
@@ -85,10 +97,19 @@ async fn open(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let visitor = Visitor::new(method, &headers);
-    let token = token.strip_suffix(".gif").map(str::to_owned).unwrap_or(token);
+    let token = token
+        .strip_suffix(".gif")
+        .map(str::to_owned)
+        .unwrap_or(token);
     // A picture is given also for a token that is not ours: a broken image helps nobody.
-    ask(&state, move |node| Ok(node.record_open(&token, visitor.hit())?)).await?;
-    let headers = [(header::CONTENT_TYPE, "image/gif"), (header::CACHE_CONTROL, "no-store")];
+    ask(&state, move |node| {
+        Ok(node.record_open(&token, visitor.hit())?)
+    })
+    .await?;
+    let headers = [
+        (header::CONTENT_TYPE, "image/gif"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
     Ok((headers, PIXEL).into_response())
 }
 
@@ -99,34 +120,63 @@ async fn hidden(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let visitor = Visitor::new(method, &headers);
-    ask(&state, move |node| Ok(node.record_hidden(&token, visitor.hit())?)).await?;
+    ask(&state, move |node| {
+        Ok(node.record_hidden(&token, visitor.hit())?)
+    })
+    .await?;
     Ok(gone())
 }
 
-async fn unsubscribe(State(state): State<ApiState>, Path(token): Path<String>, RawForm(_): RawForm) -> Result<Response, Problem> {
+async fn unsubscribe(
+    State(state): State<ApiState>,
+    Path(token): Path<String>,
+    RawForm(_): RawForm,
+) -> Result<Response, Problem> {
     let done = ask(&state, move |node| Ok(node.unsubscribe(&token)?)).await?;
     if !done {
         return Ok(gone());
     }
-    Ok(document("Unsubscribed", "<p role=\"status\">You are unsubscribed. You will get no more of these messages.</p>"))
+    Ok(document(
+        "Unsubscribed",
+        "<p role=\"status\">You are unsubscribed. You will get no more of these messages.</p>",
+    ))
 }
 
-async fn page(State(state): State<ApiState>, Path(token): Path<String>) -> Result<Response, Problem> {
+async fn page(
+    State(state): State<ApiState>,
+    Path(token): Path<String>,
+) -> Result<Response, Problem> {
     show(&state, token, false).await
 }
 
 async fn show(state: &ApiState, token: String, saved: bool) -> Result<Response, Problem> {
     let asked = token.clone();
     let preferences = ask(state, move |node| Ok(node.preferences(&asked)?)).await?;
-    Ok(preferences.map_or_else(gone, |preferences| document("Your e-mail preferences", &form(&preferences, &token, saved))))
+    Ok(preferences.map_or_else(gone, |preferences| {
+        document(
+            "Your e-mail preferences",
+            &form(&preferences, &token, saved),
+        )
+    }))
 }
 
-async fn save(State(state): State<ApiState>, Path(token): Path<String>, RawForm(form): RawForm) -> Result<Response, Problem> {
+async fn save(
+    State(state): State<ApiState>,
+    Path(token): Path<String>,
+    RawForm(form): RawForm,
+) -> Result<Response, Problem> {
     let pairs: Vec<(String, String)> = form_pairs(&form);
     let refuse_all = pairs.iter().any(|(name, _)| name == "none");
-    let wanted: Vec<String> = pairs.into_iter().filter(|(name, _)| name == "topic").map(|(_, topic)| topic).collect();
+    let wanted: Vec<String> = pairs
+        .into_iter()
+        .filter(|(name, _)| name == "topic")
+        .map(|(_, topic)| topic)
+        .collect();
     let asked = token.clone();
-    let ours = ask(&state, move |node| Ok(node.save_preferences(&asked, &wanted, refuse_all)?)).await?;
+    let ours = ask(&state, move |node| {
+        Ok(node.save_preferences(&asked, &wanted, refuse_all)?)
+    })
+    .await?;
     if !ours {
         return Ok(gone());
     }
@@ -137,8 +187,12 @@ async fn save(State(state): State<ApiState>, Path(token): Path<String>, RawForm(
 fn form_pairs(form: &[u8]) -> Vec<(String, String)> {
     let text = String::from_utf8_lossy(form);
     let uri = format!("/?{text}").parse();
-    let query = uri.ok().and_then(|uri| axum::extract::Query::try_from_uri(&uri).ok());
-    query.map(|axum::extract::Query(pairs)| pairs).unwrap_or_default()
+    let query = uri
+        .ok()
+        .and_then(|uri| axum::extract::Query::try_from_uri(&uri).ok());
+    query
+        .map(|axum::extract::Query(pairs)| pairs)
+        .unwrap_or_default()
 }
 
 fn form(shown: &Preferences, token: &str, saved: bool) -> String {
@@ -168,7 +222,10 @@ fn form(shown: &Preferences, token: &str, saved: bool) -> String {
 }
 
 fn gone() -> Response {
-    let page = document("Not found", "<p>This link is not valid, or not valid any more.</p>");
+    let page = document(
+        "Not found",
+        "<p>This link is not valid, or not valid any more.</p>",
+    );
     (StatusCode::NOT_FOUND, page).into_response()
 }
 
@@ -182,7 +239,10 @@ fn document(title: &str, body: &str) -> Response {
     let headers = [
         (header::CACHE_CONTROL, "no-store"),
         (header::REFERRER_POLICY, "no-referrer"),
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'",
+        ),
     ];
     (headers, Html(html.to_string())).into_response()
 }
