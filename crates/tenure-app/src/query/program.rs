@@ -58,8 +58,9 @@ impl Query<'_> {
     /// Who would enter a program now, as of the last checkpoint.
     pub fn prospects(&self, plan: &Plan, program: &Program) -> Result<Prospects, StoreError> {
         let segment = match &program.entry {
-            ProgramEntry::Segment { segment, .. } => Some(segment.clone()),
-            ProgramEntry::Broadcast(segment) => Some(segment.clone()),
+            ProgramEntry::Segment { segment, .. } | ProgramEntry::Broadcast(segment) => {
+                Some(segment.clone())
+            }
             _ => None,
         };
         let condition = match &program.entry {

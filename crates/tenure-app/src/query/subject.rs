@@ -161,7 +161,7 @@ fn overlay(state: &mut SubjectState, body: &Body<'_>, at: Timestamp) {
             }
         }
         Body::Move(moved) if SubjectId::Person(moved.person) == state.id => {
-            state.account = moved.to
+            state.account = moved.to;
         }
         _ => {}
     }

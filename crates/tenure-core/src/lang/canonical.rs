@@ -113,7 +113,7 @@ impl Printer {
             }
             Expr::Aggregate(scope, aggregate) => {
                 self.scope(*scope, out);
-                self.aggregate(aggregate, out);
+                print_aggregate(aggregate, out);
             }
             Expr::Now => out.push_str("now()"),
             Expr::Since(at) => self.call("since", &[at], out),
@@ -198,29 +198,29 @@ impl Printer {
         }
         out.push(')');
     }
+}
 
-    fn aggregate(&self, aggregate: &Aggregate, out: &mut String) {
-        out.push_str(function_name(aggregate.function));
-        out.push('(');
-        out.push_str(&text_literal(&aggregate.event));
-        if let Some(property) = &aggregate.property {
-            out.push_str(", ");
-            out.push_str(&name_text(property));
-        }
-        if let Some(window) = aggregate.window {
-            out.push_str(", ");
-            out.push_str(&duration_text(window.length_ms));
-            if window.offset_ms != 0 {
-                out.push_str(", ago ");
-                out.push_str(&duration_text(window.offset_ms));
-            }
-        }
-        if let Some(filter) = &aggregate.filter {
-            out.push_str(", where ");
-            out.push_str(&canonical_filter(filter));
-        }
-        out.push(')');
+fn print_aggregate(aggregate: &Aggregate, out: &mut String) {
+    out.push_str(function_name(aggregate.function));
+    out.push('(');
+    out.push_str(&text_literal(&aggregate.event));
+    if let Some(property) = &aggregate.property {
+        out.push_str(", ");
+        out.push_str(&name_text(property));
     }
+    if let Some(window) = aggregate.window {
+        out.push_str(", ");
+        out.push_str(&duration_text(window.length_ms));
+        if window.offset_ms != 0 {
+            out.push_str(", ago ");
+            out.push_str(&duration_text(window.offset_ms));
+        }
+    }
+    if let Some(filter) = &aggregate.filter {
+        out.push_str(", where ");
+        out.push_str(&canonical_filter(filter));
+    }
+    out.push(')');
 }
 
 fn literal(value: &Value, out: &mut String) {

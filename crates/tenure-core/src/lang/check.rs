@@ -394,18 +394,18 @@ impl Checker {
         let (expr, found) = typed;
         match (&expr, found) {
             (_, Type::Any | Type::Instant | Type::Quantity) => (expr, found),
-            (Expr::Literal(Value::Text(text)), _) => match Timestamp::parse(text) {
-                Some(at) => (Expr::Instant(at), Type::Instant),
-                None => {
-                    self.report(
-                        "bad-date",
-                        node.span,
-                        format!("\"{text}\" is no date"),
-                        "write for example `2026-03-01` or `2026-03-01T10:00:00Z`",
-                    );
-                    NOTHING
+            (Expr::Literal(Value::Text(text)), _) => {
+                if let Some(at) = Timestamp::parse(text) {
+                    return (Expr::Instant(at), Type::Instant);
                 }
-            },
+                self.report(
+                    "bad-date",
+                    node.span,
+                    format!("\"{text}\" is no date"),
+                    "write for example `2026-03-01` or `2026-03-01T10:00:00Z`",
+                );
+                NOTHING
+            }
             _ => {
                 self.report(
                     "type-mismatch",

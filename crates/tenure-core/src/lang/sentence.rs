@@ -115,7 +115,7 @@ impl Words {
             (Expr::Aggregate(scope, aggregate), Expr::Literal(Value::Number(number)))
                 if aggregate.function == Function::Count =>
             {
-                self.counted(comparison, *scope, aggregate, *number)
+                counted(comparison, *scope, aggregate, *number)
             }
             (Expr::Since(at), Expr::Duration(ms)) => format!(
                 "{} {} since {}",
@@ -147,62 +147,6 @@ impl Words {
         }
     }
 
-    /// `fewer than 3 report_created in the last 7 days`.
-    fn counted(
-        &self,
-        comparison: Comparison,
-        scope: Scope,
-        aggregate: &Aggregate,
-        number: f64,
-    ) -> String {
-        let events = self.events(scope, aggregate);
-        let none =
-            number == 0.0 && matches!(comparison, Comparison::Equal | Comparison::LessOrEqual);
-        let some = (number == 0.0 && comparison == Comparison::Greater)
-            || (number == 1.0 && comparison == Comparison::GreaterOrEqual);
-        if none {
-            let ever = if aggregate.window.is_none() {
-                " ever"
-            } else {
-                ""
-            };
-            return format!("no {events}{ever}");
-        }
-        if some {
-            return format!("at least one {events}");
-        }
-        let amount = match comparison {
-            Comparison::Less => "fewer than",
-            other => amount(other),
-        };
-        format!("{amount} {} {events}", Value::Number(number))
-    }
-
-    /// `order where total is more than 100 in the last 30 days`.
-    fn events(&self, scope: Scope, aggregate: &Aggregate) -> String {
-        let mut words = aggregate.event.to_string();
-        if scope == Scope::Account {
-            words.push_str(" at the account");
-        }
-        words.push_str(&self.when(aggregate));
-        words
-    }
-
-    fn when(&self, aggregate: &Aggregate) -> String {
-        let mut words = String::new();
-        if let Some(filter) = &aggregate.filter {
-            let filter = Words { filter: true }.condition(filter);
-            words = format!(" where {filter}");
-            if aggregate.window.is_some() {
-                words.push(',');
-            }
-        }
-        if let Some(window) = aggregate.window {
-            words.push_str(&within(window));
-        }
-        words
-    }
-
     fn noun(&self, expr: &Expr) -> String {
         match expr {
             Expr::Literal(value) => value_words(value),
@@ -211,7 +155,7 @@ impl Words {
             Expr::Trait(Scope::Account, name) => format!("the account's {name}"),
             Expr::Trait(Scope::Event, name) if !self.filter => format!("the event's {name}"),
             Expr::Trait(_, name) => name.to_string(),
-            Expr::Aggregate(scope, aggregate) => self.aggregate(*scope, aggregate),
+            Expr::Aggregate(scope, aggregate) => aggregate_words(*scope, aggregate),
             Expr::Now => "now".into(),
             Expr::Since(at) => format!("the time since {}", self.noun(at)),
             Expr::Until(at) => format!("the time until {}", self.noun(at)),
@@ -222,41 +166,8 @@ impl Words {
         }
     }
 
-    fn aggregate(&self, scope: Scope, aggregate: &Aggregate) -> String {
-        let events = self.events(scope, aggregate);
-        let property = aggregate.property.as_deref().unwrap_or("value");
-        match aggregate.function {
-            Function::Count => format!("the number of {events}"),
-            Function::Sum => format!("the sum of {property} of {events}"),
-            Function::Min => format!("the smallest {property} of {events}"),
-            Function::Max => format!("the largest {property} of {events}"),
-            Function::Average => format!("the average {property} of {events}"),
-            Function::Distinct => format!("the number of different {property} of {events}"),
-            Function::ActivePeople if &*aggregate.event == "*" => {
-                let whose = if scope == Scope::Account {
-                    "the account's number of active people"
-                } else {
-                    "the number of active people"
-                };
-                format!("{whose}{}", self.when(aggregate))
-            }
-            Function::ActivePeople => format!("the number of people with {events}"),
-            Function::First | Function::Last => {
-                let which = if aggregate.function == Function::First {
-                    "first"
-                } else {
-                    "last"
-                };
-                match &aggregate.property {
-                    Some(property) => format!("the {property} of the {which} {events}"),
-                    None => format!("the {which} {events}"),
-                }
-            }
-        }
-    }
-
     fn arithmetic(&self, operator: Operator, left: &Expr, right: &Expr) -> String {
-        if let Some(words) = self.change(operator, left, right) {
+        if let Some(words) = change(operator, left, right) {
             return words;
         }
         let side = |expr: &Expr| match expr {
@@ -271,35 +182,123 @@ impl Words {
         };
         format!("{} {word} {}", side(left), side(right))
     }
+}
 
-    /// What `drop` and `rise` were replaced by, as they were meant.
-    fn change(&self, operator: Operator, difference: &Expr, before: &Expr) -> Option<String> {
-        let (Operator::Divide, Expr::Arithmetic(Operator::Subtract, first, second)) =
-            (operator, difference)
-        else {
-            return None;
-        };
-        let (word, present) = if **first == *before {
-            ("drop", second)
-        } else if **second == *before {
-            ("rise", first)
+/// `fewer than 3 report_created in the last 7 days`.
+fn counted(comparison: Comparison, scope: Scope, aggregate: &Aggregate, number: f64) -> String {
+    let events = events(scope, aggregate);
+    let number_text = Value::Number(number).to_string();
+    let none = matches!(
+        (comparison, number_text.as_str()),
+        (Comparison::Equal | Comparison::LessOrEqual, "0")
+    );
+    let some = matches!(
+        (comparison, number_text.as_str()),
+        (Comparison::Greater, "0") | (Comparison::GreaterOrEqual, "1")
+    );
+    if none {
+        let ever = if aggregate.window.is_none() {
+            " ever"
         } else {
-            return None;
+            ""
         };
-        let (Expr::Aggregate(scope, now), Expr::Aggregate(_, earlier)) = (&**present, before)
-        else {
-            return None;
-        };
-        let length_ms = now.window?.length_ms;
-        let earlier = earlier.window?;
-        (earlier.offset_ms == length_ms && earlier.length_ms == length_ms).then(|| {
-            format!(
-                "the {word} of {} against the {} before",
-                self.aggregate(*scope, now),
-                duration_words(length_ms)
-            )
-        })
+        return format!("no {events}{ever}");
     }
+    if some {
+        return format!("at least one {events}");
+    }
+    let amount = match comparison {
+        Comparison::Less => "fewer than",
+        other => amount(other),
+    };
+    format!("{amount} {number_text} {events}")
+}
+
+fn aggregate_words(scope: Scope, aggregate: &Aggregate) -> String {
+    let events = events(scope, aggregate);
+    let property = aggregate.property.as_deref().unwrap_or("value");
+    match aggregate.function {
+        Function::Count => format!("the number of {events}"),
+        Function::Sum => format!("the sum of {property} of {events}"),
+        Function::Min => format!("the smallest {property} of {events}"),
+        Function::Max => format!("the largest {property} of {events}"),
+        Function::Average => format!("the average {property} of {events}"),
+        Function::Distinct => format!("the number of different {property} of {events}"),
+        Function::ActivePeople if &*aggregate.event == "*" => {
+            let whose = if scope == Scope::Account {
+                "the account's number of active people"
+            } else {
+                "the number of active people"
+            };
+            format!("{whose}{}", when(aggregate))
+        }
+        Function::ActivePeople => format!("the number of people with {events}"),
+        Function::First | Function::Last => {
+            let which = if aggregate.function == Function::First {
+                "first"
+            } else {
+                "last"
+            };
+            match &aggregate.property {
+                Some(property) => format!("the {property} of the {which} {events}"),
+                None => format!("the {which} {events}"),
+            }
+        }
+    }
+}
+
+/// What `drop` and `rise` were replaced by, as they were meant.
+fn change(operator: Operator, difference: &Expr, before: &Expr) -> Option<String> {
+    let (Operator::Divide, Expr::Arithmetic(Operator::Subtract, first, second)) =
+        (operator, difference)
+    else {
+        return None;
+    };
+    let (word, present) = if **first == *before {
+        ("drop", second)
+    } else if **second == *before {
+        ("rise", first)
+    } else {
+        return None;
+    };
+    let (Expr::Aggregate(scope, now), Expr::Aggregate(_, earlier)) = (&**present, before) else {
+        return None;
+    };
+    let length_ms = now.window?.length_ms;
+    let earlier = earlier.window?;
+    (earlier.offset_ms == length_ms && earlier.length_ms == length_ms).then(|| {
+        format!(
+            "the {word} of {} against the {} before",
+            aggregate_words(*scope, now),
+            duration_words(length_ms)
+        )
+    })
+}
+
+/// `order where total is more than 100 in the last 30 days`.
+fn events(scope: Scope, aggregate: &Aggregate) -> String {
+    let mut words = aggregate.event.to_string();
+    if scope == Scope::Account {
+        words.push_str(" at the account");
+    }
+    words.push_str(&when(aggregate));
+    words
+}
+
+/// ` where total is more than 100, in the last 30 days`.
+fn when(aggregate: &Aggregate) -> String {
+    let mut words = String::new();
+    if let Some(filter) = &aggregate.filter {
+        let filter = Words { filter: true }.condition(filter);
+        words = format!(" where {filter}");
+        if aggregate.window.is_some() {
+            words.push(',');
+        }
+    }
+    if let Some(window) = aggregate.window {
+        words.push_str(&within(window));
+    }
+    words
 }
 
 fn within(window: Window) -> String {

@@ -228,11 +228,7 @@ impl Scanner<'_> {
                 b'{' => open.push(b'}'),
                 b',' | b']' | b'}' if open.is_empty() => return Some(at),
                 b'#' if self.is_comment(at) => return open.is_empty().then_some(at),
-                close @ (b')' | b']' | b'}') => {
-                    if open.pop() != Some(close) {
-                        return None;
-                    }
-                }
+                close @ (b')' | b']' | b'}') if open.pop() != Some(close) => return None,
                 _ => {}
             }
             at += 1;

@@ -7,9 +7,16 @@ use saphyr_parser::{Event, Parser, ScalarStyle};
 
 use crate::diagnostic::{Diagnostic, Span};
 use crate::lang::yaml::mask::mask;
+use crate::lang::yaml::reader::MAX_FILE_DIAGNOSTICS;
 
 /// The deepest nesting of a definition file.
 const MAX_YAML_DEPTH: usize = 64;
+/// The most keys of one mapping.
+const MAX_KEYS: usize = 1_000;
+/// The most broken documents after which reading a file goes on.
+const MAX_BROKEN_DOCUMENTS: usize = 20;
+/// The most documents of one file.
+const MAX_DOCUMENTS: usize = 2_000;
 
 /// A node of a document.
 #[derive(Debug, Clone)]
@@ -98,7 +105,10 @@ fn written_offset(text: &str, written: &str, offset: usize) -> usize {
 pub(super) fn documents(path: &str, source: &str, diagnostics: &mut Vec<Diagnostic>) -> Vec<Node> {
     let mut documents = Vec::new();
     let mut from = 0;
-    while let Some(broken_at) = read(path, source, from, &mut documents, diagnostics) {
+    for _ in 0..MAX_BROKEN_DOCUMENTS {
+        let Some(broken_at) = read(path, source, from, &mut documents, diagnostics) else {
+            break;
+        };
         // What follows the broken document is looked at too, so that its errors show now.
         match source[broken_at..].find("\n---") {
             Some(next) => from = broken_at + next + 1,
@@ -188,8 +198,10 @@ impl Builder<'_> {
     }
 
     fn report(&mut self, code: &'static str, span: Span, message: impl Into<String>, help: &str) {
-        self.diagnostics
-            .push(Diagnostic::error(code, self.path, self.source, span, message).help(help));
+        if self.diagnostics.len() < MAX_FILE_DIAGNOSTICS {
+            self.diagnostics
+                .push(Diagnostic::error(code, self.path, self.source, span, message).help(help));
+        }
     }
 
     /// Takes an event in; false when nothing more can be read.
@@ -218,6 +230,17 @@ impl Builder<'_> {
                 span,
                 format!("the file is nested deeper than {MAX_YAML_DEPTH} levels"),
                 "split the program, or enroll into another one",
+            );
+            return false;
+        }
+        if self.has_too_many_keys() || self.documents.len() > MAX_DOCUMENTS {
+            self.report(
+                "file-too-large",
+                span,
+                format!(
+                    "a mapping has at most {MAX_KEYS} keys, a file at most {MAX_DOCUMENTS} documents"
+                ),
+                "split the file; files are read together",
             );
             return false;
         }
@@ -270,44 +293,51 @@ impl Builder<'_> {
         match self.open.last_mut() {
             None => self.documents.push(node),
             Some(Open::Sequence(_, items)) => items.push(node),
-            Some(Open::Mapping(_, entries, key @ None)) => {
-                let span = node.span;
-                let name = match node.kind {
-                    Kind::Scalar { text, .. } => text,
-                    _ => {
-                        *key = Some(Key {
-                            name: String::new(),
-                            span,
-                        });
-                        self.report(
-                            "bad-key",
-                            span,
-                            "a key is a name, not a list or mapping",
-                            "put values that begin with a bracket or brace into quotes",
-                        );
-                        return;
-                    }
-                };
-                let twice = entries.iter().any(|(known, _)| known.name == name);
-                *key = Some(Key {
-                    name: name.clone(),
-                    span,
-                });
-                if twice {
-                    self.report(
-                        "duplicate-key",
-                        span,
-                        format!("`{name}` is given twice"),
-                        "remove one of them",
-                    );
-                }
-            }
+            Some(Open::Mapping(_, _, None)) => self.add_key(node),
             Some(Open::Mapping(_, entries, key)) => {
                 if let Some(key) = key.take() {
                     entries.push((key, node));
                 }
             }
         }
+    }
+
+    fn add_key(&mut self, node: Node) {
+        let Some(Open::Mapping(_, entries, key)) = self.open.last_mut() else {
+            return;
+        };
+        let span = node.span;
+        let name = match node.kind {
+            Kind::Scalar { text, .. } => text,
+            Kind::Sequence(_) | Kind::Mapping(_) => String::new(),
+        };
+        let twice = entries.iter().any(|(known, _)| known.name == name);
+        let unnamed = name.is_empty();
+        *key = Some(Key {
+            name: name.clone(),
+            span,
+        });
+        if unnamed {
+            self.report(
+                "bad-key",
+                span,
+                "a key is a name, not a list or mapping",
+                "put values that begin with a bracket or brace into quotes",
+            );
+        } else if twice {
+            self.report(
+                "duplicate-key",
+                span,
+                format!("`{name}` is given twice"),
+                "remove one of them",
+            );
+        }
+    }
+
+    /// Whether the mapping being read has more keys than anybody writes; looking each of them up
+    /// among the others would take long.
+    fn has_too_many_keys(&self) -> bool {
+        matches!(self.open.last(), Some(Open::Mapping(_, entries, _)) if entries.len() > MAX_KEYS)
     }
 
     fn close(&mut self, end: Span) {

@@ -10,7 +10,7 @@ use crate::lang::yaml::node::{Key, Kind, Node};
 use crate::lang::yaml::reference::{Reference, Target, segments_of};
 
 /// The most diagnostics kept about one file; more help nobody.
-const MAX_FILE_DIAGNOSTICS: usize = 200;
+pub(super) const MAX_FILE_DIAGNOSTICS: usize = 200;
 /// The longest name of a definition or step, in characters.
 const MAX_NAME_CHARS: usize = 64;
 

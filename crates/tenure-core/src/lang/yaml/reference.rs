@@ -7,6 +7,9 @@ use crate::diagnostic::Diagnostic;
 use crate::expr::{Expr, Scope};
 use crate::lang::nearest::did_you_mean;
 
+/// The most errors about names between definitions; more help nobody.
+const MAX_REFERENCE_ERRORS: usize = 200;
+
 /// What a name refers to, with the audience it must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Target {
@@ -91,7 +94,7 @@ pub(super) fn error_at(
 
 /// Checks every reference, that names are unique, and that segments do not go in circles.
 ///
-/// `broken` names definitions that exist but could not be read: they are not reported as missing.
+/// `known` names all definitions, also those that could not be read: they are not missing.
 pub(super) fn check(
     definitions: &Definitions,
     references: &[Reference],
@@ -99,7 +102,11 @@ pub(super) fn check(
     out: &mut Vec<Diagnostic>,
 ) {
     duplicates(definitions, known, out);
+    let before = out.len();
     for reference in references {
+        if out.len() - before > MAX_REFERENCE_ERRORS {
+            break;
+        }
         check_one(definitions, reference, known, out);
     }
     cycles(definitions, out);

@@ -160,7 +160,7 @@ impl Reader<'_> {
         let errors_before = self.errors.len();
         let mut kinds = Vec::new();
         let set = fields.take("set");
-        let of_both = set.is_some_and(|node| owners_named(node));
+        let of_both = set.is_some_and(owners_named);
         if let Some(node) = set.filter(|_| !of_both) {
             kinds.push(self.change(node, audience));
         }

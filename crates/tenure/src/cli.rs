@@ -1,0 +1,130 @@
+//! The command line.
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{
+    apply, backup, completions, dead_letters, demo, diff, doctor, enrollments, export, generate, import, init, keys,
+    listing, messages, programs, restore, serve, settings, test, validate, why,
+};
+
+/// Tenure: the customer retention engine that proves itself.
+#[derive(Debug, Parser)]
+#[command(name = "tenure", version, about, arg_required_else_help = true, after_help = "\
+Begin with:
+  tenure demo                              a living demo company, to look around
+  tenure init --data ./data                a workspace of your own
+  tenure serve --data ./data               the server for it
+
+Exit codes: 0 all is well, 1 a problem was found, 2 called wrongly.")]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Every command.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Create a data folder with a workspace and its keys
+    Init(init::Init),
+    /// Serve a data folder: tracking API, JSON API, engine and dispatch
+    Serve(serve::Serve),
+    /// Start a temporary server with a demo company that keeps living
+    Demo(demo::Demo),
+    /// Publish definitions and templates to a server
+    Apply(apply::Apply),
+    /// Show what `apply` would change
+    Diff(diff::Diff),
+    /// Check definitions and templates without a server
+    Validate(validate::Validate),
+    /// Run the tests that stand beside programs, with time travel
+    Test(test::Test),
+    /// Explain what a program decided about somebody
+    Why(why::Why),
+    /// Import history from CSV or JSONL
+    Import(import::Import),
+    /// Export events and profiles
+    Export(export::Export),
+    /// List and show people
+    #[command(subcommand)]
+    People(listing::People),
+    /// List and show accounts
+    #[command(subcommand)]
+    Accounts(listing::Accounts),
+    /// List and show segments
+    #[command(subcommand)]
+    Segments(listing::Segments),
+    /// List who is in a segment
+    #[command(subcommand)]
+    Members(listing::Members),
+    /// List, preview and steer programs
+    #[command(subcommand)]
+    Programs(programs::Programs),
+    /// List passages through programs
+    #[command(subcommand)]
+    Enrollments(enrollments::Enrollments),
+    /// List messages; resend or cancel one
+    #[command(subcommand)]
+    Messages(messages::Messages),
+    /// List what programs decided, with reasons
+    #[command(subcommand)]
+    Decisions(listing::Decisions),
+    /// List work for humans
+    #[command(subcommand)]
+    Tasks(listing::Tasks),
+    /// List and replay what could not be processed
+    #[command(subcommand)]
+    DeadLetters(dead_letters::DeadLetters),
+    /// Make new keys for a workspace
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    /// Show the settings in force and where each comes from
+    Settings(settings::ShowSettings),
+    /// Look for what is wrong with a server or a data folder
+    Doctor(doctor::Doctor),
+    /// Copy the data of a running or stopped server into one file
+    Backup(backup::Backup),
+    /// Make a data folder from a backup
+    Restore(restore::Restore),
+    /// Write the reference documents
+    Generate(generate::Generate),
+    /// Print a completion script for a shell
+    Completions(completions::Completions),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn leaves(command: &clap::Command, path: &str, found: &mut Vec<(String, String)>) {
+        let path = format!("{path} {}", command.get_name());
+        if command.get_subcommands().next().is_none() {
+            found.push((path.clone(), command.get_after_help().map(ToString::to_string).unwrap_or_default()));
+        }
+        for sub in command.get_subcommands() {
+            leaves(sub, &path, found);
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_an_example_that_parses_as_a_call_of_it() {
+        let mut found = Vec::new();
+        leaves(&Cli::command(), "", &mut found);
+        for (path, help) in found {
+            let path = path.trim();
+            let example = help.lines().map(str::trim).find(|line| line.starts_with(path));
+            let example = example.unwrap_or_else(|| panic!("`{path}` has no example: {help}"));
+            let words = example.split_once("  #").map_or(example, |(words, _)| words).split_whitespace();
+            if let Err(error) = Cli::try_parse_from(words) {
+                panic!("the example of `{path}` does not parse: {error}");
+            }
+        }
+    }
+}

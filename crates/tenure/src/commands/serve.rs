@@ -1,0 +1,33 @@
+//! `tenure serve`.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::output;
+use crate::server::{Server, asked_to_stop, logs};
+use crate::settings::{SettingFlags, Settings};
+
+/// Serve a data folder. Ready when GET /readyz answers 200; stops gracefully on SIGTERM and SIGINT.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tenure serve --data ./data
+  tenure serve --data ./data --listen 0.0.0.0:8080 --public-url https://tenure.example.com")]
+pub(crate) struct Serve {
+    /// Data folder, as created by `tenure init`
+    #[arg(long, env = "TENURE_DATA")]
+    data: PathBuf,
+    #[command(flatten)]
+    settings: SettingFlags,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Serve) -> Result<()> {
+    let settings = Settings::load(&args.data, &args.settings)?;
+    logs::start(&settings)?;
+    let server = Server::open(&args.data, &settings)?;
+    output::line(format!("tenure {} listens on {}", env!("CARGO_PKG_VERSION"), server.url()));
+    server.run(asked_to_stop())
+}

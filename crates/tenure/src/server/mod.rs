@@ -1,0 +1,152 @@
+//! The composition root: store, node, mail and router, put together from the settings.
+
+pub(crate) mod logs;
+mod mail;
+mod metrics;
+mod routes;
+
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tenure_app::clock::Clock;
+use tenure_app::dispatch::DispatchSettings;
+use tenure_app::node::{Node, Parts};
+use tenure_core::time::Timestamp;
+use tenure_store::Store;
+use tenure_store_sqlite::{Options, SqliteStore};
+use tokio::net::TcpListener;
+
+use crate::settings::Settings;
+pub(crate) use mail::check_mail;
+
+/// How long requests under way may take when the server stops.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often the metrics recorder is tidied.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The machine's clock.
+struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(jiff::Timestamp::now().as_millisecond())
+    }
+}
+
+/// A server that has opened its data and its port.
+pub(crate) struct Server {
+    node: Arc<Node>,
+    listener: std::net::TcpListener,
+    metrics: PrometheusHandle,
+    limits: tenure_api::ingest::IngestLimits,
+    public_url: String,
+}
+
+impl Server {
+    /// Opens a data folder and starts the node's threads.
+    pub(crate) fn open(data: &Path, settings: &Settings) -> Result<Self> {
+        let listen = settings.text("listen").unwrap_or_default();
+        let listener = std::net::TcpListener::bind(listen)
+            .with_context(|| format!("cannot listen on {listen}; is another server running there? name another address with --listen"))?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let public_url = settings.text("public_url").map_or_else(|| format!("http://{address}"), |url| url.trim_end_matches('/').to_owned());
+        let metrics = metrics::install()?;
+        let store = SqliteStore::open(data, Options::default()).with_context(|| format!("cannot open {}", data.display()))?;
+        let store: Arc<dyn Store> = Arc::new(store);
+        let node = Node::start(Parts {
+            store,
+            clock: Arc::new(SystemClock),
+            email: mail::transport(data, settings, &public_url)?,
+            dispatch: DispatchSettings {
+                public_url: public_url.clone(),
+                from: settings.text("from").map(str::to_owned),
+                tracking: settings.is_on("tracking"),
+                threads: settings.number("smtp_connections_max") as usize,
+                retry_delay_ms: settings.number("send_retry_delay_ms") as i64,
+            },
+            cached_subjects: settings.number("cached_subjects_max") as usize,
+        })?;
+        let limits = tenure_api::ingest::IngestLimits {
+            event_bytes: settings.number("event_bytes_max") as usize,
+            batch_bytes: settings.number("batch_bytes_max") as usize,
+            batch_events: settings.number("batch_events_max") as usize,
+        };
+        Ok(Self { node, listener, metrics, limits, public_url })
+    }
+
+    /// Address under which it listens on this machine.
+    pub(crate) fn url(&self) -> String {
+        self.listener.local_addr().map(|address| format!("http://{address}")).unwrap_or_default()
+    }
+
+    /// The node behind it.
+    pub(crate) fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+
+    /// Serves until `stop` is ready, then stops accepting, finishes requests and commits, stores all states.
+    pub(crate) fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+        let node = Arc::clone(&self.node);
+        let served = runtime.block_on(self.serve(stop));
+        runtime.shutdown_timeout(DRAIN_TIMEOUT);
+        node.stop();
+        served
+    }
+
+    async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+        let listener = TcpListener::from_std(self.listener)?;
+        let upkeep = self.metrics.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(UPKEEP_INTERVAL).await;
+                upkeep.run_upkeep();
+            }
+        });
+        let router = routes::router(&self.node, self.limits, &self.public_url, self.metrics);
+        let (begin, begun) = tokio::sync::oneshot::channel();
+        let stopping = async move {
+            stop.await;
+            tracing::info!("stopping");
+            // Nobody listens any more when serving ended by itself.
+            let _ = begin.send(());
+        };
+        let serving = axum::serve(listener, router.into_make_service_with_connect_info::<std::net::SocketAddr>()).with_graceful_shutdown(stopping);
+        let too_late = async {
+            if begun.await.is_ok() {
+                tokio::time::sleep(DRAIN_TIMEOUT).await;
+            } else {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            served = serving => served.context("serving failed"),
+            () = too_late => {
+                tracing::warn!("requests were cut off: they took too long to finish");
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Ready when the process is asked to stop (SIGTERM, SIGINT).
+pub(crate) async fn asked_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        (Ok(mut terminate), Ok(mut interrupt)) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::error!(%error, "signals cannot be received; end the process to stop");
+            std::future::pending::<()>().await;
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! All routes of the server.
+
+use std::sync::Arc;
+
+use axum::Router;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tenure_api::ApiState;
+use tenure_api::ingest::IngestLimits;
+use tenure_app::node::Node;
+
+/// The tracking API, the JSON API, hosted pages, and what operators ask.
+pub(crate) fn router(
+    node: &Arc<Node>,
+    limits: IngestLimits,
+    public_url: &str,
+    metrics: PrometheusHandle,
+) -> Router {
+    let state = ApiState::new(
+        Arc::clone(node),
+        limits,
+        Some(public_url),
+        rand::random(),
+        Arc::new(move || metrics.render()),
+    );
+    tenure_api::router(state)
+}
