@@ -127,11 +127,11 @@ impl Roots {
             held.listed = true;
             self.dirty.push(id);
         }
-        if let Some(at) = held.root.wake_at() {
-            if held.scheduled_at.is_none_or(|known| at < known) {
-                held.scheduled_at = Some(at);
-                self.wakes.push(Reverse((at, id)));
-            }
+        if let Some(at) = held.root.wake_at()
+            && held.scheduled_at.is_none_or(|known| at < known)
+        {
+            held.scheduled_at = Some(at);
+            self.wakes.push(Reverse((at, id)));
         }
     }
 
@@ -150,10 +150,10 @@ impl Roots {
                 break;
             };
             self.wakes.pop();
-            if let Some(held) = self.held.get_mut(&id) {
-                if held.scheduled_at == Some(at) {
-                    held.scheduled_at = None;
-                }
+            if let Some(held) = self.held.get_mut(&id)
+                && held.scheduled_at == Some(at)
+            {
+                held.scheduled_at = None;
             }
             due.push(id);
         }

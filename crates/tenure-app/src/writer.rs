@@ -376,6 +376,7 @@ impl Writer {
                 for entry in &resolved.entries {
                     draft.append(stamp, entry);
                 }
+                telemetry::ingested(ingested.accepted_count, ingested.duplicate_count);
                 draft.answers.push(Answer::Ingested(reply, ingested));
                 result
             }

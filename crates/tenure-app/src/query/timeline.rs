@@ -87,7 +87,10 @@ impl Query<'_> {
             let Some(chunk) = self.store.read_log(highest, 1, None)?.into_iter().next() else {
                 break;
             };
-            let count = rest.iter().take_while(|position| **position >= chunk.first).count();
+            let count = rest
+                .iter()
+                .take_while(|position| **position >= chunk.first)
+                .count();
             let (here, later) = rest.split_at(count.max(1));
             let mut found: Vec<Item> = decode(chunk.first, &chunk.bytes)
                 .flatten()

@@ -266,7 +266,15 @@ impl Worker {
             // One root: taken out without noting the entry yet, since the merge follows.
             news.then(|| self.take_out(entry, from, merge)).flatten()
         } else {
-            self.leave(entry, from, merge.from)
+            let left_now = self.is_news(from, entry.position);
+            let state = self.leave(entry, from, merge.from);
+            if left_now {
+                let root = &mut self.roots.get_mut(from).root;
+                let (now, out) = (entry.received_at, &mut self.out);
+                engine::rename_person(&self.plan, root, merge.from, merge.into, now, out);
+                self.roots.touched(from, entry.position);
+            }
+            state
         };
         if news {
             self.ready(into);
