@@ -90,6 +90,11 @@ impl Ingest {
         }
     }
 
+    /// What one request may hold.
+    pub(crate) fn limits(&self) -> IngestLimits {
+        self.limits
+    }
+
     fn unique_id(&self) -> EventId {
         let number = self.unique.next.fetch_add(1, Ordering::Relaxed);
         let parts: [&[u8]; 3] = [b"\0unnamed", &self.unique.nonce, &number.to_le_bytes()];
@@ -227,7 +232,7 @@ impl Ingest {
     }
 }
 
-fn problem(fault: BodyFault) -> Problem {
+pub(crate) fn problem(fault: BodyFault) -> Problem {
     match fault {
         BodyFault::TooLarge(fault) => sized(fault),
         BodyFault::Malformed(fault) if fault.field.is_empty() => {

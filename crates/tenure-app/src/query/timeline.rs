@@ -105,8 +105,14 @@ impl Query<'_> {
     }
 }
 
-/// An entry as an item; what concerns no subject is none.
-pub(super) fn item(entry: Entry<'_>) -> Option<Item> {
+impl Item {
+    /// A log entry as an item; what concerns no subject is none.
+    pub fn from_entry(entry: Entry<'_>) -> Option<Self> {
+        item(entry)
+    }
+}
+
+fn item(entry: Entry<'_>) -> Option<Item> {
     let (at, kind) = match entry.body {
         Body::Event(event) => (
             event.occurred_at,

@@ -21,8 +21,20 @@ pub(crate) fn transport(data: &Path, settings: &Settings, public_url: &str) -> R
     Ok(Arc::new(SmtpTransport::new(smtp)?))
 }
 
+/// Whether the mail server of the settings can be reached and lets us in; without one, where e-mails go.
+pub(crate) fn check_mail(settings: &Settings) -> Result<String> {
+    let public_url = settings.text("public_url").unwrap_or_default();
+    let Some(smtp) = smtp_settings(settings, public_url)? else {
+        return Ok("no mail server is set; e-mails are written to the outbox folder".to_owned());
+    };
+    match SmtpTransport::new(smtp)?.check() {
+        Ok(()) => Ok("the mail server lets us in".to_owned()),
+        Err(outcome) => anyhow::bail!("the mail server does not let us in ({outcome:?}); check `smtp_url`"),
+    }
+}
+
 /// How the mail server is talked to, if there is one.
-pub(crate) fn smtp_settings(settings: &Settings, public_url: &str) -> Result<Option<SmtpSettings>> {
+fn smtp_settings(settings: &Settings, public_url: &str) -> Result<Option<SmtpSettings>> {
     let Some(url) = settings.text("smtp_url") else { return Ok(None) };
     let mut smtp = SmtpSettings::parse(url).context("`smtp_url`")?;
     match settings.text("smtp_tls") {

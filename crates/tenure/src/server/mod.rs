@@ -21,6 +21,7 @@ use tenure_store_sqlite::{Options, SqliteStore};
 use tokio::net::TcpListener;
 
 use crate::settings::Settings;
+pub(crate) use mail::check_mail;
 
 /// How long requests under way may take when the server stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);

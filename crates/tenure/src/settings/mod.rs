@@ -121,6 +121,14 @@ impl Settings {
         SETTINGS.iter().map(|setting| effective(setting, flags, environment, &file)).collect::<Result<_>>().map(Self)
     }
 
+    /// The same with one setting not set.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        for effective in self.0.iter_mut().filter(|effective| effective.setting.name == name) {
+            effective.value = None;
+        }
+        self
+    }
+
     /// All of them in the order of the reference.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Effective> {
         self.0.iter()
