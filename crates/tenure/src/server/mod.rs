@@ -108,7 +108,7 @@ impl Server {
                 upkeep.run_upkeep();
             }
         });
-        let router = routes::router(&self.node, self.limits, &self.public_url, self.metrics)?;
+        let router = routes::router(&self.node, self.limits, &self.public_url, self.metrics);
         let (begin, begun) = tokio::sync::oneshot::channel();
         let stopping = async move {
             stop.await;
@@ -116,7 +116,7 @@ impl Server {
             // Nobody listens any more when serving ended by itself.
             let _ = begin.send(());
         };
-        let serving = axum::serve(listener, router).with_graceful_shutdown(stopping);
+        let serving = axum::serve(listener, router.into_make_service_with_connect_info::<std::net::SocketAddr>()).with_graceful_shutdown(stopping);
         let too_late = async {
             if begun.await.is_ok() {
                 tokio::time::sleep(DRAIN_TIMEOUT).await;
