@@ -2,11 +2,14 @@
 //!
 //! A GET never unsubscribes anybody: security gateways open every link.
 
-use std::sync::Arc;
+use std::convert::Infallible;
+use std::fmt::Write;
+use std::net::SocketAddr;
 
 use axum::Router;
-use axum::extract::{Path, RawForm, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::extract::{ConnectInfo, FromRequestParts, Path, RawForm, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use tenure_app::receipts::{Preferences, WebHit};
@@ -43,22 +46,29 @@ struct Visitor {
     client: String,
 }
 
-impl Visitor {
-    fn new(method: Method, headers: &HeaderMap) -> Self {
+impl<S: Sync> FromRequestParts<S> for Visitor {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let text = |name: &str| {
-            headers
+            parts
+                .headers
                 .get(name)
                 .and_then(|value| value.to_str().ok())
-                .unwrap_or_default()
-                .to_owned()
         };
-        Self {
-            method,
-            user_agent: text("user-agent"),
-            client: text("x-forwarded-for"),
-        }
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let peer = peer.map(|ConnectInfo(address)| address.ip().to_string());
+        // Behind a proxy every peer is the proxy.
+        let client = text("x-forwarded-for").map(str::to_owned).or(peer);
+        Ok(Self {
+            method: parts.method.clone(),
+            user_agent: text("user-agent").unwrap_or_default().to_owned(),
+            client: client.unwrap_or_default(),
+        })
     }
+}
 
+impl Visitor {
     fn hit(&self) -> WebHit<'_> {
         WebHit {
             method: self.method.as_str(),
@@ -71,10 +81,8 @@ impl Visitor {
 async fn click(
     State(state): State<ApiState>,
     Path(token): Path<String>,
-    method: Method,
-    headers: HeaderMap,
+    visitor: Visitor,
 ) -> Result<Response, Problem> {
-    let visitor = Visitor::new(method, &headers);
     let url = ask(&state, move |node| {
         Ok(node.record_click(&token, visitor.hit())?)
     })
@@ -93,10 +101,8 @@ async fn click(
 async fn open(
     State(state): State<ApiState>,
     Path(token): Path<String>,
-    method: Method,
-    headers: HeaderMap,
+    visitor: Visitor,
 ) -> Result<Response, Problem> {
-    let visitor = Visitor::new(method, &headers);
     let token = token
         .strip_suffix(".gif")
         .map(str::to_owned)
@@ -116,10 +122,8 @@ async fn open(
 async fn hidden(
     State(state): State<ApiState>,
     Path(token): Path<String>,
-    method: Method,
-    headers: HeaderMap,
+    visitor: Visitor,
 ) -> Result<Response, Problem> {
-    let visitor = Visitor::new(method, &headers);
     ask(&state, move |node| {
         Ok(node.record_hidden(&token, visitor.hit())?)
     })
@@ -200,24 +204,27 @@ fn form(shown: &Preferences, token: &str, saved: bool) -> String {
     if saved {
         out.push_str("<p role=\"status\"><strong>Saved.</strong></p>");
     }
-    out.push_str(&format!(
+    let _ = write!(
+        out,
         "<form method=\"post\" action=\"/p/{0}\"><fieldset><legend>What {1} may send you</legend>",
         escape(token),
         escape(&shown.workspace)
-    ));
+    );
     for (topic, on) in &shown.topics {
         let checked = if *on { " checked" } else { "" };
-        out.push_str(&format!(
+        let _ = write!(
+            out,
             "<label><input type=\"checkbox\" name=\"topic\" value=\"{}\"{checked}> {}</label>",
             escape(&topic.name),
             escape(&topic.title)
-        ));
+        );
     }
     let all = if shown.all_refused { " checked" } else { "" };
-    out.push_str(&format!(
+    let _ = write!(
+        out,
         "<label><input type=\"checkbox\" name=\"none\" value=\"1\"{all}> Nothing at all</label></fieldset>\
          <button type=\"submit\">Save</button></form>"
-    ));
+    );
     out
 }
 
@@ -230,12 +237,11 @@ fn gone() -> Response {
 }
 
 fn document(title: &str, body: &str) -> Response {
-    let html: Arc<str> = format!(
+    let html = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
          <meta name=\"robots\" content=\"noindex\"><title>{title}</title><style>{STYLE}</style></head>\
          <body><main><h1>{title}</h1>{body}</main></body></html>"
-    )
-    .into();
+    );
     let headers = [
         (header::CACHE_CONTROL, "no-store"),
         (header::REFERRER_POLICY, "no-referrer"),
@@ -244,7 +250,7 @@ fn document(title: &str, body: &str) -> Response {
             "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'",
         ),
     ];
-    (headers, Html(html.to_string())).into_response()
+    (headers, Html(html)).into_response()
 }
 
 fn escape(text: &str) -> String {

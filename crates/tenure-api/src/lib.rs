@@ -28,7 +28,7 @@ use problem::{Code, Problem};
 /// The most bytes of a JSON body (definitions are the largest).
 const BODY_BYTES: usize = 20 * 1024 * 1024;
 /// For how long a request may take before its answer begins.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Gives the text of `/metrics`.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
@@ -115,11 +115,10 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 fn operations(state: &ApiState) -> Router {
     let node = Arc::clone(&state.node);
     let ready = move || async move {
-        match node.ready() {
-            true => (StatusCode::OK, "ready\n").into_response(),
-            false => {
-                Problem::new(Code::Unavailable, "the log is still being replayed").into_response()
-            }
+        if node.ready() {
+            (StatusCode::OK, "ready\n").into_response()
+        } else {
+            Problem::new(Code::Unavailable, "the log is still being replayed").into_response()
         }
     };
     let render = Arc::clone(&state.metrics);

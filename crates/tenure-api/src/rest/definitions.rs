@@ -78,7 +78,7 @@ pub(super) async fn list(State(state): State<ApiState>, params: Params) -> Answe
 /// Files to publish.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Files {
+pub(super) struct Change {
     /// Definition (`.yaml`) and template files.
     #[schema(value_type = Vec<Object>)]
     files: Vec<SourceFile>,
@@ -94,12 +94,12 @@ pub(super) struct Files {
     dry_run: bool,
 }
 
-impl From<Files> for PublishRequest {
-    fn from(files: Files) -> Self {
+impl From<Change> for PublishRequest {
+    fn from(change: Change) -> Self {
         Self {
-            files: files.files,
-            prune: files.prune,
-            on_publish: files.on_publish,
+            files: change.files,
+            prune: change.prune,
+            on_publish: change.on_publish,
             author: AUTHOR.to_owned(),
             ..Self::default()
         }
@@ -120,38 +120,37 @@ pub(super) enum Applied {
 }
 
 /// Checks files and says what they would change.
-#[utoipa::path(post, path = "/definitions/validate", request_body = Files, responses((status = 200, body = Object), (status = 422, body = crate::problem::ProblemDocument)))]
+#[utoipa::path(post, path = "/definitions/validate", request_body = Change, responses((status = 200, body = Object), (status = 422, body = crate::problem::ProblemDocument)))]
 pub(super) async fn validate(
     State(state): State<ApiState>,
-    Input(files): Input<Files>,
+    Input(files): Input<Change>,
 ) -> Answer<Preview> {
     answer(&state, move |node| Ok(node.validate(&files.into())?)).await
 }
 
 /// Says what files would change.
-#[utoipa::path(post, path = "/definitions/diff", request_body = Files, responses((status = 200, body = Object), (status = 422, body = crate::problem::ProblemDocument)))]
+#[utoipa::path(post, path = "/definitions/diff", request_body = Change, responses((status = 200, body = Object), (status = 422, body = crate::problem::ProblemDocument)))]
 pub(super) async fn diff(
     State(state): State<ApiState>,
-    Input(files): Input<Files>,
+    Input(files): Input<Change>,
 ) -> Answer<Preview> {
     answer(&state, move |node| Ok(node.validate(&files.into())?)).await
 }
 
 /// Publishes files, all or nothing.
-#[utoipa::path(post, path = "/definitions/apply", request_body = Files, responses((status = 200, body = Object), (status = 422, body = crate::problem::ProblemDocument)))]
+#[utoipa::path(post, path = "/definitions/apply", request_body = Change, responses((status = 200, body = Object), (status = 422, body = crate::problem::ProblemDocument)))]
 pub(super) async fn apply(
     State(state): State<ApiState>,
-    Input(files): Input<Files>,
+    Input(files): Input<Change>,
 ) -> Answer<Applied> {
     let dry_run = files.dry_run;
     answer(&state, move |node| {
         let request = files.into();
-        Ok(match dry_run {
-            true => Applied::Preview {
-                preview: node.validate(&request)?,
-            },
-            false => Applied::Published(node.publish(&request)?),
-        })
+        if dry_run {
+            let preview = node.validate(&request)?;
+            return Ok(Applied::Preview { preview });
+        }
+        Ok(Applied::Published(node.publish(&request)?))
     })
     .await
 }
