@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tenure_app::commands::Rendered;
 use tenure_app::publish::{Preview, Publication, PublishRequest};
-use tenure_connectors::template::Rendered;
 use tenure_core::define::SourceFile;
 use tenure_core::log::OnPublish;
 
