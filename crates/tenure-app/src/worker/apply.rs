@@ -282,7 +282,7 @@ impl Worker {
                 self.roots.link(from, into);
             } else {
                 // A row that outlived a crash between the merge and its removal.
-                self.roots.get_mut(from).root.people.remove(&merge.from);
+                self.roots.get_mut(from).root.remove(merge.from);
             }
             state
         };
