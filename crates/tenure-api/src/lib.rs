@@ -1,6 +1,172 @@
 //! The HTTP surface: the tracking API, the JSON API with its OpenAPI document, hosted pages, and
 //! what operators ask. Wire types never leave this crate.
 
+mod hosted;
 pub mod ingest;
 pub mod problem;
+mod rest;
 mod telemetry;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tenure_app::node::Node;
+use tenure_app::writer::WriterHandle;
+use tenure_core::id::Salt;
+use tenure_core::time::Timestamp;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use ingest::{Gate, Ingest, IngestLimits};
+use problem::{Code, Problem};
+
+/// The most bytes of a JSON body (definitions are the largest).
+const BODY_BYTES: usize = 20 * 1024 * 1024;
+/// For how long a request may take before its answer begins.
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Gives the text of `/metrics`.
+pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// What the routes share.
+#[derive(Clone)]
+pub struct ApiState {
+    pub(crate) node: Arc<Node>,
+    pub(crate) ingest: Ingest,
+    metrics: RenderMetrics,
+}
+
+impl ApiState {
+    /// The surface of a node. `public_url` is what browsers reach this server by (`None`: what
+    /// each request says); `nonce` must differ from that of every other run.
+    pub fn new(
+        node: Arc<Node>,
+        limits: IngestLimits,
+        public_url: Option<&str>,
+        nonce: [u8; 16],
+        metrics: RenderMetrics,
+    ) -> Self {
+        let gate: Arc<dyn Gate> = Arc::new(NodeGate(Arc::clone(&node)));
+        Self {
+            node,
+            ingest: Ingest::new(gate, limits, public_url, nonce),
+            metrics,
+        }
+    }
+}
+
+struct NodeGate(Arc<Node>);
+
+impl Gate for NodeGate {
+    fn salt(&self) -> &Salt {
+        self.0.salt()
+    }
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+    fn writer(&self) -> &WriterHandle {
+        self.0.writer()
+    }
+    fn check_write_key(&self, key: &str) -> bool {
+        self.0.check_write_key(key)
+    }
+}
+
+/// Every route, with what applies to all of them.
+pub fn router(state: ApiState) -> Router {
+    let panicked = |panic: Box<dyn std::any::Any + Send>| {
+        let message = panic.downcast_ref::<String>().map(String::as_str);
+        telemetry::panicked(
+            message
+                .or_else(|| panic.downcast_ref::<&str>().copied())
+                .unwrap_or("no message"),
+        );
+        Problem::new(Code::Internal, "the request failed").into_response()
+    };
+    Router::new()
+        .merge(operations(&state))
+        .merge(ingest::routes(state.ingest.clone()))
+        .merge(rest::routes(&state))
+        .merge(hosted::routes(state))
+        .fallback(|| async { Problem::new(Code::NotFound, "there is nothing at this path") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(
+                Code::MethodNotAllowed,
+                "this path does not take this method",
+            )
+        })
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .layer(middleware::from_fn(limit_time))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(watch))
+}
+
+/// The OpenAPI document of the JSON API.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    rest::openapi()
+}
+
+/// Liveness, readiness, figures.
+fn operations(state: &ApiState) -> Router {
+    let node = Arc::clone(&state.node);
+    let ready = move || async move {
+        if node.ready() {
+            (StatusCode::OK, "ready\n").into_response()
+        } else {
+            Problem::new(Code::Unavailable, "the log is still being replayed").into_response()
+        }
+    };
+    let render = Arc::clone(&state.metrics);
+    let metrics = move || async move {
+        (
+            [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
+            render(),
+        )
+    };
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+}
+
+async fn limit_time(request: Request, next: Next) -> Response {
+    let answered = tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await;
+    answered.unwrap_or_else(|_| {
+        Problem::new(Code::Unavailable, "the request took too long").into_response()
+    })
+}
+
+/// Tells what was answered, and adds what every answer carries.
+async fn watch(request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let method = request.method().clone();
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map(|path| path.as_str().to_owned());
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers
+        .entry(header::REFERRER_POLICY)
+        .or_insert(HeaderValue::from_static("no-referrer"));
+    headers
+        .entry(header::X_FRAME_OPTIONS)
+        .or_insert(HeaderValue::from_static("DENY"));
+    let route = route.as_deref().unwrap_or("none");
+    telemetry::answered(
+        method.as_str(),
+        route,
+        response.status().as_u16(),
+        started.elapsed(),
+    );
+    response
+}

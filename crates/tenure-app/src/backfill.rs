@@ -86,8 +86,9 @@ impl Overlay {
     pub fn merge(&mut self, from: PersonId, into: PersonId) {
         for (subject, past) in &mut self.parts {
             if subject.account().is_some() {
-                past.iter_mut()
-                    .for_each(|(_, _, series)| series.rename_person(from, into));
+                for (_, _, series) in past.iter_mut() {
+                    series.rename_person(from, into);
+                }
             }
         }
         let into = SubjectId::Person(into);

@@ -112,7 +112,7 @@ impl Catalog {
         for file in files {
             match template_name(&file.path) {
                 Some((name, language)) => {
-                    next.put_template(self, file, name, language, &mut changes)
+                    next.put_template(self, file, name, language, &mut changes);
                 }
                 None => {
                     for document in documents_of(file, version) {
@@ -232,12 +232,12 @@ impl Catalog {
             match Template::parse(&file.name, file.language.as_deref(), &file.text) {
                 Ok(template) => match templates.last_mut() {
                     Some(last) if last.name == template.name => {
-                        *last = last.clone().merge(template)
+                        *last = last.clone().merge(template);
                     }
                     _ => templates.push(template),
                 },
                 Err(problems) => {
-                    findings.extend(problems.iter().map(|problem| problem_at(file, problem)))
+                    findings.extend(problems.iter().map(|problem| problem_at(file, problem)));
                 }
             }
         }

@@ -239,10 +239,10 @@ impl Resolver {
                 call,
                 out,
             )?;
-            if let (Some(_), Some(email)) = (&call.anonymous, &call.email) {
-                if self.identity(store, email.key)?.is_none() {
-                    self.bind(email, person, out);
-                }
+            if let (Some(_), Some(email)) = (&call.anonymous, &call.email)
+                && self.identity(store, email.key)?.is_none()
+            {
+                self.bind(email, person, out);
             }
             return Ok(Some(person));
         };

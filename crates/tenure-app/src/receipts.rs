@@ -30,6 +30,9 @@ const TRAFFIC_MESSAGES: usize = 50_000;
 /// How many requests of one message are remembered.
 const TRAFFIC_HITS: usize = 200;
 
+/// Address keys to suppress, with the reason.
+type Suppressions = Vec<(u128, Option<Box<str>>)>;
+
 /// A request for one of a message's links, as the web server saw it.
 #[derive(Debug, Clone, Copy)]
 pub struct WebHit<'a> {
@@ -61,19 +64,26 @@ pub struct Preferences {
 /// people.
 #[derive(Debug, Default)]
 pub struct Traffic {
-    inner: Mutex<(HashMap<MessageId, MessageTraffic>, VecDeque<MessageId>)>,
+    recent: Mutex<Recent>,
+}
+
+#[derive(Debug, Default)]
+struct Recent {
+    known: HashMap<MessageId, MessageTraffic>,
+    /// The oldest first.
+    order: VecDeque<MessageId>,
 }
 
 impl Traffic {
     fn judge(&self, id: MessageId, sent_at: Option<Timestamp>, seen: &Observation<'_>) -> Verdict {
-        let mut inner = self.inner.lock();
-        let (known, order) = &mut *inner;
+        let mut recent = self.recent.lock();
+        let Recent { known, order } = &mut *recent;
         if !known.contains_key(&id) {
             order.push_back(id);
-            if order.len() > TRAFFIC_MESSAGES {
-                if let Some(oldest) = order.pop_front() {
-                    known.remove(&oldest);
-                }
+            if order.len() > TRAFFIC_MESSAGES
+                && let Some(oldest) = order.pop_front()
+            {
+                known.remove(&oldest);
             }
         }
         let traffic = known.entry(id).or_default();
@@ -409,7 +419,7 @@ impl Node {
 
     /// The keys of the addresses a message may have gone to; the message itself forgets its
     /// address once sent.
-    fn address_keys(&self, message: &Message) -> Result<Vec<(u128, Option<Box<str>>)>, AppError> {
+    fn address_keys(&self, message: &Message) -> Result<Suppressions, AppError> {
         let mut addresses = vec![message.intent.to.to_string()];
         if let Some(person) = message.intent.person {
             addresses.extend(self.address_of(person)?);
@@ -428,7 +438,7 @@ impl Node {
         distinct: &[u8],
         extra: Map<String, Json>,
         update: Option<MessageUpdate>,
-        suppressions: Vec<(u128, Option<Box<str>>)>,
+        suppressions: Suppressions,
     ) -> Result<(), AppError> {
         let event = fact(self.salt(), message, name, distinct, self.now(), extra);
         let batch = Batch {

@@ -121,7 +121,11 @@ impl WriterHandle {
                     AppError::Busy
                 }
                 TrySendError::Disconnected(_) => AppError::Stopping,
-            })
+            })?;
+        if let Some(writer) = &self.inline {
+            writer.lock().step();
+        }
+        Ok(())
     }
 
     /// Hands over any job, waiting for room in the queue.
@@ -376,6 +380,7 @@ impl Writer {
                 for entry in &resolved.entries {
                     draft.append(stamp, entry);
                 }
+                telemetry::ingested(ingested.accepted_count, ingested.duplicate_count);
                 draft.answers.push(Answer::Ingested(reply, ingested));
                 result
             }

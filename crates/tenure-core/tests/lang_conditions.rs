@@ -137,8 +137,10 @@ fn sugar_is_replaced() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // One table of cases, and nothing else.
 fn canonical_conditions_read_back_as_they_are() {
-    check(r#"
+    check(
+        r#"
         plan == "pro"
         `first name` == "Ida"
         `and` == 1
@@ -221,8 +223,8 @@ fn canonical_conditions_read_back_as_they_are() {
         @filter event.total > 100
         @filter code in ["x"] and gift ==> event.code in ["x"] and event.gift == true
         @number 5
-        @number @
-    "#.replace("        @number @\n", "").as_str());
+    "#,
+    );
     check(
         r#"
         @number mrr
@@ -235,8 +237,10 @@ fn canonical_conditions_read_back_as_they_are() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // One table of cases, and nothing else.
 fn wrong_conditions_say_what_is_wrong_and_where() {
-    check_wrong(r##"
+    check_wrong(
+        r#"
         coutn("x") > 1 ==> unknown-function coutn
         foo("x") > 1 ==> unknown-function foo
         account.foo("x") > 1 ==> unknown-function account.foo
@@ -349,13 +353,13 @@ fn wrong_conditions_say_what_is_wrong_and_where() {
         count("x", where a == 1 for 3d) > 1 ==> time-in-filter a == 1 for 3d
         count("x", where account.plan == "pro") > 1 ==> account-in-filter account.plan
         @filter now() > a ==> time-in-filter now()
-        @filter total ==> 
         @number plan == "pro" ==> not-a-number plan == "pro"
         @number since(a) ==> not-a-number since(a)
         @number "5" ==> not-a-number "5"
         coutn("x") > 1 and count(y) > 2 and z = 3 ==> unknown-function coutn | missing-quotes y | single-equals =
         (coutn("x") > 1 b) and sum("y") > 1 ==> unknown-function coutn | unexpected b | wrong-arguments sum("y")
-    "##.replace("        @filter total ==> \n", "").as_str());
+    "#,
+    );
 }
 
 #[test]

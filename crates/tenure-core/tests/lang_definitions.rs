@@ -359,6 +359,7 @@ then:
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // One table of cases, and nothing else.
 fn wrong_definitions_say_what_is_wrong_and_where() {
     check_wrong(&[
         ("- 1", &["wrong-shape - 1"][..]),
@@ -447,6 +448,7 @@ fn wrong_definitions_say_what_is_wrong_and_where() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // One table of cases, and nothing else.
 fn wrong_programs_say_what_is_wrong_and_where() {
     let hello = "steps: [ { send: email, template: hello } ]";
     let cases = [

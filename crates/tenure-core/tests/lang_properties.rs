@@ -84,7 +84,7 @@ fn scope() -> impl Strategy<Value = Scope> {
 }
 
 /// Numbers in a person's condition.
-fn quantity(scopes: BoxedStrategy<Scope>, aggregates: bool) -> BoxedStrategy<Expr> {
+fn quantity(scopes: &BoxedStrategy<Scope>, aggregates: bool) -> BoxedStrategy<Expr> {
     let leaf = prop_oneof![
         number().prop_map(|number| Expr::Literal(Value::Number(number))),
         (scopes.clone(), text()).prop_map(|(scope, name)| Expr::Trait(scope, name)),
@@ -109,7 +109,7 @@ fn quantity(scopes: BoxedStrategy<Scope>, aggregates: bool) -> BoxedStrategy<Exp
 }
 
 fn aggregate() -> impl Strategy<Value = Expr> {
-    let filter = prop::option::of(condition(Just(Scope::Event).boxed(), false));
+    let filter = prop::option::of(condition(&Just(Scope::Event).boxed(), false));
     (scope(), function(), text(), text(), window(), filter).prop_map(
         |(scope, (function, reads), event, property, window, filter)| {
             let aggregate = Aggregate {
@@ -131,13 +131,13 @@ fn instant() -> impl Strategy<Value = Expr> {
     ]
 }
 
-fn condition(scopes: BoxedStrategy<Scope>, aggregates: bool) -> BoxedStrategy<Expr> {
+fn condition(scopes: &BoxedStrategy<Scope>, aggregates: bool) -> BoxedStrategy<Expr> {
     let named = (scopes.clone(), text())
         .prop_map(|(scope, name)| Expr::Trait(scope, name))
         .boxed();
     let compared = (
         comparison(),
-        quantity(scopes.clone(), aggregates),
+        quantity(scopes, aggregates),
         quantity(scopes, aggregates),
     )
         .prop_map(|(comparison, left, right)| {
@@ -359,7 +359,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_condition_survives_its_canonical_text(expr in condition(scope().boxed(), true)) {
+    fn a_condition_survives_its_canonical_text(expr in condition(&scope().boxed(), true)) {
         let text = canonical(&expr);
         let parsed = parse_condition(&text, Audience::Person);
         prop_assert_eq!(parsed.as_ref(), Ok(&expr), "{}", text);
@@ -368,7 +368,7 @@ proptest! {
     }
 
     #[test]
-    fn a_filter_survives_its_canonical_text(expr in condition(Just(Scope::Event).boxed(), false)) {
+    fn a_filter_survives_its_canonical_text(expr in condition(&Just(Scope::Event).boxed(), false)) {
         let text = canonical(&expr);
         let parsed = parse_filter(&text);
         prop_assert_eq!(parsed.as_ref(), Ok(&expr), "{}", text);

@@ -3,10 +3,13 @@
 mod cli;
 mod client;
 mod commands;
+mod demo;
+mod export;
 mod failure;
 mod files;
 mod import;
 mod output;
+mod server;
 mod settings;
 
 use std::process::ExitCode;

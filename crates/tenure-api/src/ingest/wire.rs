@@ -58,6 +58,8 @@ pub(super) struct Context<'a> {
 #[derive(Debug, Default)]
 pub(super) struct RawBatch<'a> {
     pub(super) batch: Items<'a>,
+    /// The same under the name that our own API uses.
+    pub(super) calls: Items<'a>,
     pub(super) sent_at: Scalar<'a>,
     pub(super) write_key: Scalar<'a>,
     pub(super) historical: Scalar<'a>,
@@ -233,6 +235,7 @@ object_visitor!(ContextVisitor, ContextKey, Context, {
 
 object_visitor!(BatchVisitor, BatchKey, RawBatch, {
     "batch" => Batch batch,
+    "calls" => Calls calls,
     "sentAt" => SentAt sent_at,
     "writeKey" => WriteKey write_key,
     "historical" => Historical historical,

@@ -284,5 +284,5 @@ fn add_footer(rendered: &mut Rendered, url: &str) {
         .rfind("</body>")
         .unwrap_or(rendered.html.len());
     rendered.html.insert_str(at, &line);
-    rendered.text.push_str(&format!("\n\nUnsubscribe: {url}\n"));
+    rendered.text.extend(["\n\nUnsubscribe: ", url, "\n"]);
 }

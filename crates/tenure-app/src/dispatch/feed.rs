@@ -51,10 +51,10 @@ fn send(dispatcher: &Dispatcher, queue: &Mutex<Receiver<Message>>) {
         let Ok(message) = queue.lock().recv() else {
             return;
         };
-        if !dispatcher.stopping() {
-            if let Err(error) = dispatcher.carry(&message) {
-                telemetry::dispatch_failed(&error);
-            }
+        if !dispatcher.stopping()
+            && let Err(error) = dispatcher.carry(&message)
+        {
+            telemetry::dispatch_failed(&error);
         }
         dispatcher.in_hand.lock().remove(&message.intent.id);
         dispatcher.live.outbox_grew();

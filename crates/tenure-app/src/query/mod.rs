@@ -11,6 +11,7 @@ mod why;
 
 use tenure_core::id::Salt;
 use tenure_store::Store;
+use tenure_store::query::MAX_PAGE_ROWS;
 
 pub use program::{ProgramCounts, Prospects};
 pub use timeline::{Item, ItemKind};
@@ -41,9 +42,10 @@ impl<'a> Query<'a> {
 
 impl<T> Listed<T> {
     /// A part of at most `limit` rows, of which one more was asked for to know whether there is a
-    /// next part.
+    /// next part. The store gives no more than [`MAX_PAGE_ROWS`], so a full page of that size is
+    /// taken to have a next one, which may be empty.
     pub fn cut(mut rows: Vec<T>, limit: usize, cursor: impl Fn(&T) -> String) -> Self {
-        let more = rows.len() > limit;
+        let more = rows.len() > limit || (limit >= MAX_PAGE_ROWS && rows.len() == limit);
         rows.truncate(limit);
         let next = rows.last().filter(|_| more).map(cursor);
         Self { rows, next }

@@ -58,8 +58,9 @@ impl Query<'_> {
     /// Who would enter a program now, as of the last checkpoint.
     pub fn prospects(&self, plan: &Plan, program: &Program) -> Result<Prospects, StoreError> {
         let segment = match &program.entry {
-            ProgramEntry::Segment { segment, .. } => Some(segment.clone()),
-            ProgramEntry::Broadcast(segment) => Some(segment.clone()),
+            ProgramEntry::Segment { segment, .. } | ProgramEntry::Broadcast(segment) => {
+                Some(segment.clone())
+            }
             _ => None,
         };
         let condition = match &program.entry {
@@ -72,20 +73,26 @@ impl Query<'_> {
         }
         let (mut matching, mut after) = (0, None);
         loop {
-            let page = Page { after, limit: 1_000 };
+            let page = Page {
+                after,
+                limit: 1_000,
+            };
             let rows = self.store.subjects(program.audience, &page)?;
             for row in &rows {
                 let (_, state) = decode(&row.bytes)?;
                 prospects.checked_count += 1;
                 let held = condition.and_then(|key| state.conditions.get(&key));
                 let matches = held.is_some_and(|held| held.value == Some(true))
-                    || segment.as_ref().is_some_and(|segment| state.in_segment(segment));
+                    || segment
+                        .as_ref()
+                        .is_some_and(|segment| state.in_segment(segment));
                 if !matches {
                     continue;
                 }
                 matching += 1;
                 let inside = state.enrollments.iter().any(|enrollment| {
-                    enrollment.program == program.name && enrollment.status == EnrollmentStatus::Active
+                    enrollment.program == program.name
+                        && enrollment.status == EnrollmentStatus::Active
                 });
                 prospects.inside_count += u64::from(inside);
                 if !inside && prospects.sample.len() < PREVIEW_SAMPLE {

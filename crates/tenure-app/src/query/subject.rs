@@ -40,7 +40,11 @@ impl Query<'_> {
     }
 
     /// The person known by a name: a user id, an anonymous id or an e-mail address.
-    pub fn person_named(&self, kind: IdentifierKind, name: &str) -> Result<Option<PersonId>, StoreError> {
+    pub fn person_named(
+        &self,
+        kind: IdentifierKind,
+        name: &str,
+    ) -> Result<Option<PersonId>, StoreError> {
         let key = Name::new(self.salt, kind, name).key;
         let Some(bound) = self.store.identities(&[key])?.pop().flatten() else {
             return Ok(None);
@@ -54,22 +58,37 @@ impl Query<'_> {
     }
 
     /// People or accounts in id order, as of the last checkpoint.
-    pub fn subjects(&self, audience: Audience, page: &Page) -> Result<Listed<SubjectState>, StoreError> {
+    pub fn subjects(
+        &self,
+        audience: Audience,
+        page: &Page,
+    ) -> Result<Listed<SubjectState>, StoreError> {
         let rows = self.store.subjects(audience, &one_more(page))?;
-        let states = rows.iter().map(|row| decode(&row.bytes).map(|(_, state)| state));
+        let states = rows
+            .iter()
+            .map(|row| decode(&row.bytes).map(|(_, state)| state));
         let states = states.collect::<Result<Vec<_>, _>>()?;
-        Ok(Listed::cut(states, page.limit, |state| state.id.to_string()))
+        Ok(Listed::cut(states, page.limit, |state| {
+            state.id.to_string()
+        }))
     }
 
     /// People of an account in id order.
-    pub fn people_of(&self, account: AccountId, page: &Page) -> Result<Listed<SubjectState>, StoreError> {
+    pub fn people_of(
+        &self,
+        account: AccountId,
+        page: &Page,
+    ) -> Result<Listed<SubjectState>, StoreError> {
         let ids = self.store.people_of(account, &one_more(page))?;
         let listed = Listed::cut(ids, page.limit, ToString::to_string);
         let mut rows = Vec::with_capacity(listed.rows.len());
         for id in listed.rows {
             rows.extend(self.subject(SubjectId::Person(id))?);
         }
-        Ok(Listed { rows, next: listed.next })
+        Ok(Listed {
+            rows,
+            next: listed.next,
+        })
     }
 
     /// Which of the segments a subject is in, to the last commit.
@@ -79,8 +98,12 @@ impl Query<'_> {
         segments: impl Iterator<Item = &'s str>,
     ) -> Result<Vec<String>, StoreError> {
         let before = match subject {
-            SubjectId::Person(PersonId(bits)) => bits.checked_sub(1).map(|bits| SubjectId::Person(PersonId(bits))),
-            SubjectId::Account(AccountId(bits)) => bits.checked_sub(1).map(|bits| SubjectId::Account(AccountId(bits))),
+            SubjectId::Person(PersonId(bits)) => bits
+                .checked_sub(1)
+                .map(|bits| SubjectId::Person(PersonId(bits))),
+            SubjectId::Account(AccountId(bits)) => bits
+                .checked_sub(1)
+                .map(|bits| SubjectId::Account(AccountId(bits))),
         };
         let page = Page {
             after: before.map(|id| id.to_string()),
@@ -137,7 +160,9 @@ fn overlay(state: &mut SubjectState, body: &Body<'_>, at: Timestamp) {
                 }
             }
         }
-        Body::Move(moved) if SubjectId::Person(moved.person) == state.id => state.account = moved.to,
+        Body::Move(moved) if SubjectId::Person(moved.person) == state.id => {
+            state.account = moved.to;
+        }
         _ => {}
     }
 }

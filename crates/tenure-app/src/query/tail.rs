@@ -70,7 +70,9 @@ fn concerns(body: &Body<'_>, wanted: impl Fn(SubjectId) -> bool) -> bool {
     match body {
         Body::Event(event) => {
             event.person.is_some_and(person)
-                || event.account.is_some_and(|id| wanted(SubjectId::Account(id)))
+                || event
+                    .account
+                    .is_some_and(|id| wanted(SubjectId::Account(id)))
         }
         Body::Profile(profile) => wanted(profile.subject),
         Body::Merge(merge) => person(merge.into) || person(merge.from),

@@ -87,7 +87,10 @@ impl Query<'_> {
             let Some(chunk) = self.store.read_log(highest, 1, None)?.into_iter().next() else {
                 break;
             };
-            let count = rest.iter().take_while(|position| **position >= chunk.first).count();
+            let count = rest
+                .iter()
+                .take_while(|position| **position >= chunk.first)
+                .count();
             let (here, later) = rest.split_at(count.max(1));
             let mut found: Vec<Item> = decode(chunk.first, &chunk.bytes)
                 .flatten()
@@ -102,8 +105,14 @@ impl Query<'_> {
     }
 }
 
-/// An entry as an item; what concerns no subject is none.
-pub(super) fn item(entry: Entry<'_>) -> Option<Item> {
+impl Item {
+    /// A log entry as an item; what concerns no subject is none.
+    pub fn from_entry(entry: Entry<'_>) -> Option<Self> {
+        item(entry)
+    }
+}
+
+fn item(entry: Entry<'_>) -> Option<Item> {
     let (at, kind) = match entry.body {
         Body::Event(event) => (
             event.occurred_at,

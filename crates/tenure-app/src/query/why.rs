@@ -22,7 +22,10 @@ pub struct Why {
 impl Query<'_> {
     /// What a program decided about a subject, and a summary in words.
     pub fn why(&self, subject: SubjectId, program: &str) -> Result<Why, StoreError> {
-        let page = Page { after: None, limit: MAX_PAGE_ROWS };
+        let page = Page {
+            after: None,
+            limit: MAX_PAGE_ROWS,
+        };
         let enrollments = self.store.enrollments(
             &EnrollmentFilter {
                 subject: Some(subject),
@@ -39,7 +42,7 @@ impl Query<'_> {
             },
             &page,
         )?;
-        decisions.reverse();
+        decisions.sort_by_key(|decision| (decision.at, place(decision.outcome)));
         Ok(Why {
             summary: summary(program, &enrollments, &decisions),
             enrollments,
@@ -48,18 +51,36 @@ impl Query<'_> {
     }
 }
 
+/// Where a decision stands among those of one instant, whose ids say nothing about their order.
+fn place(outcome: Outcome) -> u8 {
+    match outcome {
+        Outcome::Entered => 0,
+        Outcome::Completed | Outcome::GoalReached | Outcome::Exited | Outcome::Removed => 2,
+        _ => 1,
+    }
+}
+
 fn summary(program: &str, enrollments: &[EnrollmentChange], decisions: &[Decision]) -> String {
     let Some(last) = decisions.last() else {
-        return format!("`{program}` has decided nothing here: what starts it has not happened yet.");
+        return format!(
+            "`{program}` has decided nothing here: what starts it has not happened yet."
+        );
     };
-    let sent = decisions.iter().filter(|decision| decision.outcome == Outcome::Sent).count();
+    let sent = decisions
+        .iter()
+        .filter(|decision| decision.outcome == Outcome::Sent)
+        .count();
     let sent = match sent {
         0 => "It has sent nothing.".to_owned(),
         1 => "It has sent one message.".to_owned(),
         count => format!("It has sent {count} messages."),
     };
     let Some(enrollment) = enrollments.first() else {
-        return format!("Not in `{program}`: {} ({}).", last.reason, last.outcome.as_str());
+        return format!(
+            "Not in `{program}`: {} ({}).",
+            last.reason,
+            last.outcome.as_str()
+        );
     };
     let since = enrollment.entered_at;
     let stands = match enrollment.status {
@@ -68,12 +89,20 @@ fn summary(program: &str, enrollments: &[EnrollmentChange], decisions: &[Decisio
             None => format!("In `{program}` since {since}."),
         },
         EnrollmentStatus::HeldOut => {
-            return format!("In the hold-out of `{program}` since {since}: counted, and left alone on purpose.");
+            return format!(
+                "In the hold-out of `{program}` since {since}: counted, and left alone on purpose."
+            );
         }
-        EnrollmentStatus::Completed => format!("Entered `{program}` at {since} and went through all steps."),
+        EnrollmentStatus::Completed => {
+            format!("Entered `{program}` at {since} and went through all steps.")
+        }
         EnrollmentStatus::Goal => format!("Entered `{program}` at {since} and reached its goal."),
         EnrollmentStatus::Exited => format!("Entered `{program}` at {since} and left it early."),
         EnrollmentStatus::Removed => format!("Entered `{program}` at {since} and was taken out."),
     };
-    format!("{stands} {sent} Last decision: {} ({}).", last.reason, last.outcome.as_str())
+    format!(
+        "{stands} {sent} Last decision: {} ({}).",
+        last.reason,
+        last.outcome.as_str()
+    )
 }

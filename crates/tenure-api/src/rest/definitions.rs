@@ -1,0 +1,228 @@
+//! Definitions and templates.
+
+use std::collections::BTreeMap;
+
+use axum::extract::{Path, State};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tenure_app::commands::Rendered;
+use tenure_app::publish::{Preview, Publication, PublishRequest};
+use tenure_core::define::SourceFile;
+use tenure_core::log::OnPublish;
+
+use super::params::{Input, Params};
+use super::{Answer, answer};
+use crate::ApiState;
+
+/// Who is noted as the author of what comes through the API.
+const AUTHOR: &str = "api";
+
+/// Everything in force.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct DefinitionsRow {
+    /// The plan's number; 0 before the first publication.
+    version: u32,
+    data: Vec<DefinitionRow>,
+    next_cursor: Option<String>,
+}
+
+/// A definition or template.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct DefinitionRow {
+    /// `segment`, `signal`, `program`, `policy`, `test` or `template`.
+    kind: String,
+    name: String,
+    /// Language of a template's variant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    language: Option<String>,
+    /// The file it came from.
+    path: String,
+    text: String,
+    /// The plan in which it last changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<u32>,
+}
+
+/// All definitions and templates in force.
+#[utoipa::path(get, path = "/definitions", responses((status = 200, body = DefinitionsRow)))]
+pub(super) async fn list(State(state): State<ApiState>, params: Params) -> Answer<DefinitionsRow> {
+    params.only(&["cursor", "limit"])?;
+    answer(&state, |node| {
+        let version = node.store().plans()?.last().map_or(0, |row| row.version);
+        let catalog = node.catalog()?;
+        let documents = catalog.documents.into_iter().map(|document| DefinitionRow {
+            kind: document.kind,
+            name: document.name,
+            language: None,
+            path: document.path,
+            text: document.text,
+            version: Some(document.version),
+        });
+        let templates = catalog.templates.into_iter().map(|template| DefinitionRow {
+            kind: "template".to_owned(),
+            name: template.name,
+            language: template.language,
+            path: template.path,
+            text: template.text,
+            version: None,
+        });
+        Ok(DefinitionsRow {
+            version,
+            data: documents.chain(templates).collect(),
+            next_cursor: None,
+        })
+    })
+    .await
+}
+
+/// Files to publish.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Change {
+    /// Definition (`.yaml`) and template files.
+    #[schema(value_type = Vec<Object>)]
+    files: Vec<SourceFile>,
+    /// Remove what the files do not hold.
+    #[serde(default)]
+    prune: bool,
+    /// Per changed program: `keep`, `migrate` or `exit` for its running enrollments.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>)]
+    on_publish: BTreeMap<String, OnPublish>,
+    /// Only say what would change.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+impl From<Change> for PublishRequest {
+    fn from(change: Change) -> Self {
+        Self {
+            files: change.files,
+            prune: change.prune,
+            on_publish: change.on_publish,
+            author: AUTHOR.to_owned(),
+            ..Self::default()
+        }
+    }
+}
+
+/// What was published, or would be.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Applied {
+    /// Published.
+    Published(Publication),
+    /// Only looked at.
+    Preview {
+        /// What would change.
+        preview: Preview,
+    },
+}
+
+/// Checks files and says what they would change.
+#[utoipa::path(post, path = "/definitions/validate", request_body = Change, responses((status = 200, body = Object), (status = 422, body = crate::problem::ProblemDocument)))]
+pub(super) async fn validate(
+    State(state): State<ApiState>,
+    Input(files): Input<Change>,
+) -> Answer<Preview> {
+    answer(&state, move |node| Ok(node.validate(&files.into())?)).await
+}
+
+/// Says what files would change.
+#[utoipa::path(post, path = "/definitions/diff", request_body = Change, responses((status = 200, body = Object), (status = 422, body = crate::problem::ProblemDocument)))]
+pub(super) async fn diff(
+    State(state): State<ApiState>,
+    Input(files): Input<Change>,
+) -> Answer<Preview> {
+    answer(&state, move |node| Ok(node.validate(&files.into())?)).await
+}
+
+/// Publishes files, all or nothing.
+#[utoipa::path(post, path = "/definitions/apply", request_body = Change, responses((status = 200, body = Object), (status = 422, body = crate::problem::ProblemDocument)))]
+pub(super) async fn apply(
+    State(state): State<ApiState>,
+    Input(files): Input<Change>,
+) -> Answer<Applied> {
+    let dry_run = files.dry_run;
+    answer(&state, move |node| {
+        let request = files.into();
+        if dry_run {
+            let preview = node.validate(&request)?;
+            return Ok(Applied::Preview { preview });
+        }
+        Ok(Applied::Published(node.publish(&request)?))
+    })
+    .await
+}
+
+/// Removes a definition or template.
+#[utoipa::path(delete, path = "/definitions/{kind}/{name}", params(("kind" = String, Path), ("name" = String, Path)), responses((status = 200, body = Object)))]
+pub(super) async fn delete(
+    State(state): State<ApiState>,
+    Path((kind, name)): Path<(String, String)>,
+) -> Answer<Publication> {
+    answer(&state, move |node| {
+        let request = PublishRequest {
+            removed: vec![(kind, name)],
+            author: AUTHOR.to_owned(),
+            ..PublishRequest::default()
+        };
+        Ok(node.publish(&request)?)
+    })
+    .await
+}
+
+/// Data for a template.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sample {
+    /// `{person, account, event, program}` as a program would give it.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    data: Value,
+}
+
+/// Renders a template with sample data.
+#[utoipa::path(post, path = "/templates/{template}/preview", params(("template" = String, Path)), request_body = Sample, responses((status = 200, body = Object)))]
+pub(super) async fn template_preview(
+    State(state): State<ApiState>,
+    Path(name): Path<String>,
+    Input(sample): Input<Sample>,
+) -> Answer<Rendered> {
+    answer(&state, move |node| {
+        Ok(node.render_template(&name, &sample.data)?)
+    })
+    .await
+}
+
+/// A test send.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TestSend {
+    /// Address of somebody of the team.
+    to: String,
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    data: Value,
+}
+
+/// What the mail server said.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct TestSent {
+    response: String,
+}
+
+/// Sends a template with sample data to somebody of the team.
+#[utoipa::path(post, path = "/templates/{template}/test-send", params(("template" = String, Path)), request_body = TestSend, responses((status = 200, body = TestSent)))]
+pub(super) async fn test_send(
+    State(state): State<ApiState>,
+    Path(name): Path<String>,
+    Input(body): Input<TestSend>,
+) -> Answer<TestSent> {
+    answer(&state, move |node| {
+        Ok(TestSent {
+            response: node.test_send(&name, &body.to, &body.data)?,
+        })
+    })
+    .await
+}
