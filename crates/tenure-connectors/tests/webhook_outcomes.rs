@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use tenure_connectors::webhook::{
-    PreparedWebhook, Reach, Attempt, WebhookSecret, WebhookSender, WebhookSettings,
+    Attempt, PreparedWebhook, Reach, WebhookSecret, WebhookSender, WebhookSettings,
 };
 use tenure_connectors::{Outcome, Stage};
 
@@ -121,7 +121,8 @@ fn only_2xx_is_success_and_a_redirect_is_not_followed() {
 
 #[test]
 fn a_busy_or_broken_receiver_is_tried_again_when_it_asks_for_it() {
-    let busy = post_to("HTTP/1.1 429 Too Many Requests\r\nretry-after: 120\r\ncontent-length: 0\r\n\r\n");
+    let busy =
+        post_to("HTTP/1.1 429 Too Many Requests\r\nretry-after: 120\r\ncontent-length: 0\r\n\r\n");
     assert_eq!(rejection(&busy), (false, 429));
     assert_eq!(busy.retry_after_ms, Some(120_000));
     let broken = post_to("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n");
@@ -159,7 +160,10 @@ fn a_receiver_that_takes_the_request_and_never_answers_leaves_the_outcome_unknow
 #[test]
 fn a_name_that_leads_inside_is_not_connected_to() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://localhost:{}/", listener.local_addr().unwrap().port());
+    let url = format!(
+        "http://localhost:{}/",
+        listener.local_addr().unwrap().port()
+    );
     let public = WebhookSettings::default();
     let attempt = post(&url, &public);
     let Outcome::NotSent { reason } = attempt.outcome else {

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json};
 use tenure_connectors::PreparedEmail;
-use tenure_connectors::webhook::PreparedWebhook;
 use tenure_connectors::email::{EmailAddress, OutgoingEmail, Unsubscribe};
 use tenure_connectors::template::{CompiledTemplate, Rendered, Strict, Template};
 use tenure_connectors::tracking::{LinkSigner, Purpose, Tracking, track};
+use tenure_connectors::webhook::PreparedWebhook;
 use tenure_core::define::PolicyDef;
 use tenure_core::effect::MessageIntent;
 use tenure_core::id::{PersonId, Salt};

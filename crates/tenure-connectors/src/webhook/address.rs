@@ -126,7 +126,12 @@ impl Resolver for GuardedResolver {
         config: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, Error> {
-        let found = self.inner.resolve(uri, config, timeout)?;
+        let found = self.inner.resolve(uri, config, timeout);
+        // A failed look-up is an error of input and output without a kind of its own.
+        let found = found.map_err(|error| match error {
+            Error::Io(_) => Error::HostNotFound,
+            other => other,
+        })?;
         let mut kept = self.empty();
         let mut refused = INSIDE;
         for address in found.iter().copied() {

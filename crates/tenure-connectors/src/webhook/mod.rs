@@ -212,8 +212,6 @@ fn failed(error: &ureq::Error) -> Outcome {
             ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
                 not_sent("the host cannot be reached".into())
             }
-            // Looking a name up fails without a kind of its own.
-            ErrorKind::Uncategorized => not_sent("the host's name was not found".into()),
             kind => Outcome::Unknown {
                 reason: format!("the connection broke before an answer came ({kind})"),
             },
