@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tenure_core::id::{EventId, MessageId, PersonId};
+use tenure_app::roots::decode;
+use tenure_core::id::{EventId, MessageId, PersonId, SubjectId};
 use tenure_store::Store;
 use tenure_store::memory::MemoryStore;
 
@@ -28,6 +29,13 @@ pub fn present_person(data: &MemoryStore, mut person: PersonId) -> PersonId {
         }
     }
     person
+}
+
+/// The address that lifting a suppression frees, whoever else has it.
+fn stored_address(data: &MemoryStore, person: PersonId) -> Option<Box<str>> {
+    let row = data.state(SubjectId::Person(person)).ok()??;
+    let (_, state) = decode(&row.bytes).ok()?;
+    state.traits.get("email")?.as_text().map(Into::into)
 }
 
 impl Model {
@@ -59,8 +67,10 @@ impl Model {
         let person = present_person(data, person);
         self.suppressed
             .retain(|whose| present_person(data, *whose) != person);
-        self.bounced
-            .retain(|_, whose| present_person(data, *whose) != person);
+        let address = stored_address(data, person);
+        self.bounced.retain(|bounced, whose| {
+            present_person(data, *whose) != person && Some(bounced) != address.as_ref()
+        });
     }
 
     /// An address turned out not to exist.
