@@ -121,7 +121,11 @@ impl WriterHandle {
                     AppError::Busy
                 }
                 TrySendError::Disconnected(_) => AppError::Stopping,
-            })
+            })?;
+        if let Some(writer) = &self.inline {
+            writer.lock().step();
+        }
+        Ok(())
     }
 
     /// Hands over any job, waiting for room in the queue.

@@ -182,10 +182,13 @@ impl Dispatcher {
             _ => {}
         }
         batch.dispatched.push(update);
-        let reply = Box::new(|result: Result<(), AppError>| {
+        let live = std::sync::Arc::clone(&self.live);
+        let reply = Box::new(move |result: Result<(), AppError>| {
             if let Err(error) = result {
                 crate::telemetry::dispatch_failed(&error);
             }
+            // Only now can the outbox tell when the next attempt is due.
+            live.outbox_grew();
         });
         self.writer.submit(Job::Commit {
             batch: Box::new(batch),

@@ -82,7 +82,12 @@ impl Worker {
     }
 
     fn wake_roots(&mut self, due: Vec<RootId>, until: Timestamp) -> Result<(), AppError> {
-        self.roots.load(self.store.as_ref(), &mut due.clone())?;
+        let mut absent: Vec<RootId> = due.clone();
+        absent.retain(|id| !self.roots.contains(*id));
+        self.roots.load(self.store.as_ref(), &mut absent)?;
+        for id in absent {
+            self.roots.unschedule(id);
+        }
         // While replaying, wake-ups up to the committed time had their output committed.
         let replayed = until <= self.replay_until.at;
         for id in due {
@@ -230,6 +235,7 @@ impl Worker {
         if !self.is_news(to, entry.position) {
             return;
         }
+        self.roots.link(from, to);
         self.ready(to);
         let mut state = state.unwrap_or_else(|| {
             SubjectState::new(
@@ -273,6 +279,10 @@ impl Worker {
                 let (now, out) = (entry.received_at, &mut self.out);
                 engine::rename_person(&self.plan, root, merge.from, merge.into, now, out);
                 self.roots.touched(from, entry.position);
+                self.roots.link(from, into);
+            } else {
+                // A row that outlived a crash between the merge and its removal.
+                self.roots.get_mut(from).root.people.remove(&merge.from);
             }
             state
         };

@@ -297,10 +297,11 @@ impl Cx<'_> {
             if wanted && !kept && self.ready(subject, index) {
                 self.keep(subject, index);
                 self.answer_quietly(subject, index);
-            } else if !wanted && kept {
-                if let Some(state) = self.root.subject_mut(subject) {
-                    state.conditions.remove(&condition.key);
-                }
+            } else if !wanted
+                && kept
+                && let Some(state) = self.root.subject_mut(subject)
+            {
+                state.conditions.remove(&condition.key);
             }
         }
         self.touch(subject);
@@ -310,11 +311,11 @@ impl Cx<'_> {
         let condition = &self.plan.conditions[index.0 as usize];
         let scene = Scene::of(self.plan, self.root, subject, self.now);
         let (value, next_change_at) = scene.answer(condition);
-        if let Some(state) = self.root.subject_mut(subject) {
-            if let Some(kept) = state.conditions.get_mut(&condition.key) {
-                kept.value = value;
-                kept.next_change_at = next_change_at;
-            }
+        if let Some(state) = self.root.subject_mut(subject)
+            && let Some(kept) = state.conditions.get_mut(&condition.key)
+        {
+            kept.value = value;
+            kept.next_change_at = next_change_at;
         }
     }
 
