@@ -171,6 +171,14 @@ impl Roots {
         }
     }
 
+    /// To be called before a root that was due is woken: its entry among the wake-ups is gone, also
+    /// when the root was not in memory as it was taken.
+    pub fn waking(&mut self, id: RootId, until: Timestamp) {
+        if let Some(held) = self.held.get_mut(&id) {
+            held.scheduled_at = held.scheduled_at.filter(|at| *at > until);
+        }
+    }
+
     /// How many roots changed since they were stored.
     pub fn dirty_count(&self) -> usize {
         self.dirty.len()

@@ -91,6 +91,7 @@ impl Worker {
         // While replaying, wake-ups up to the committed time had their output committed.
         let replayed = until <= self.replay_until.at;
         for id in due {
+            self.roots.waking(id, until);
             self.ready(id);
             let held = self.roots.get_mut(id);
             engine::wake(&self.plan, &mut held.root, until, &mut self.out);
