@@ -86,10 +86,13 @@ def assert_signed_up_once(server: TenureServer, sink: SmtpSink, user_id: str) ->
 
     person = server.api.person(user_id)
     assert person is not None, f"{user_id} is not a person"
-    assert person["account_id"] is not None, "the group call did not reach the person"
+    assert person["account"] is not None, "the group call did not reach the person"
     assert server.api.event_names(person["id"]).count("signed_up") == 1
-    listed = [row["id"] for row in server.list_json("people", "list")]
-    assert listed.count(person["id"]) == 1
+    poll_until(
+        f"{user_id} to be listed once",
+        lambda: [row["id"] for row in server.list_json("people", "list")],
+        lambda ids: ids.count(person["id"]) == 1,
+    )
 
     messages = poll_until(
         f"the message to {user_id} to be settled",

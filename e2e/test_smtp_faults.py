@@ -89,7 +89,7 @@ def test_a_connection_closed_after_the_final_dot_leaves_an_unknown_that_is_not_r
     address = sign_up(server, "drop-a")
     wait_for_state(server, "drop-a", "unknown")
     listed = server.list_json("messages", "list", "--state", "unknown")
-    assert [row["person_id"] for row in listed] == [server.api.person("drop-a")["id"]]
+    assert [row["person"] for row in listed] == [server.api.person("drop-a")["id"]]
 
     # A restart is where blind repeats come from: take up all leases again, then prove that sending goes on.
     server.stop()

@@ -28,7 +28,7 @@ use problem::{Code, Problem};
 /// The most bytes of a JSON body (definitions are the largest).
 const BODY_BYTES: usize = 20 * 1024 * 1024;
 /// For how long a request may take before its answer begins.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Gives the text of `/metrics`.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
@@ -81,7 +81,11 @@ impl Gate for NodeGate {
 pub fn router(state: ApiState) -> Router {
     let panicked = |panic: Box<dyn std::any::Any + Send>| {
         let message = panic.downcast_ref::<String>().map(String::as_str);
-        telemetry::panicked(message.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message"));
+        telemetry::panicked(
+            message
+                .or_else(|| panic.downcast_ref::<&str>().copied())
+                .unwrap_or("no message"),
+        );
         Problem::new(Code::Internal, "the request failed").into_response()
     };
     Router::new()
@@ -90,7 +94,12 @@ pub fn router(state: ApiState) -> Router {
         .merge(rest::routes(&state))
         .merge(hosted::routes(state))
         .fallback(|| async { Problem::new(Code::NotFound, "there is nothing at this path") })
-        .method_not_allowed_fallback(|| async { Problem::new(Code::MethodNotAllowed, "this path does not take this method") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(
+                Code::MethodNotAllowed,
+                "this path does not take this method",
+            )
+        })
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(middleware::from_fn(limit_time))
         .layer(CatchPanicLayer::custom(panicked))
@@ -106,13 +115,19 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 fn operations(state: &ApiState) -> Router {
     let node = Arc::clone(&state.node);
     let ready = move || async move {
-        match node.ready() {
-            true => (StatusCode::OK, "ready\n").into_response(),
-            false => Problem::new(Code::Unavailable, "the log is still being replayed").into_response(),
+        if node.ready() {
+            (StatusCode::OK, "ready\n").into_response()
+        } else {
+            Problem::new(Code::Unavailable, "the log is still being replayed").into_response()
         }
     };
     let render = Arc::clone(&state.metrics);
-    let metrics = move || async move { ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], render()) };
+    let metrics = move || async move {
+        (
+            [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
+            render(),
+        )
+    };
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
@@ -121,20 +136,37 @@ fn operations(state: &ApiState) -> Router {
 
 async fn limit_time(request: Request, next: Next) -> Response {
     let answered = tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await;
-    answered.unwrap_or_else(|_| Problem::new(Code::Unavailable, "the request took too long").into_response())
+    answered.unwrap_or_else(|_| {
+        Problem::new(Code::Unavailable, "the request took too long").into_response()
+    })
 }
 
 /// Tells what was answered, and adds what every answer carries.
 async fn watch(request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map(|path| path.as_str().to_owned());
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
-    headers.entry(header::X_FRAME_OPTIONS).or_insert(HeaderValue::from_static("DENY"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers
+        .entry(header::REFERRER_POLICY)
+        .or_insert(HeaderValue::from_static("no-referrer"));
+    headers
+        .entry(header::X_FRAME_OPTIONS)
+        .or_insert(HeaderValue::from_static("DENY"));
     let route = route.as_deref().unwrap_or("none");
-    telemetry::answered(method.as_str(), route, response.status().as_u16(), started.elapsed());
+    telemetry::answered(
+        method.as_str(),
+        route,
+        response.status().as_u16(),
+        started.elapsed(),
+    );
     response
 }

@@ -99,6 +99,7 @@ impl Code {
     ];
 
     /// Written form, status, title and the usual remedy.
+    #[expect(clippy::too_many_lines, reason = "a table, one row a code")]
     pub fn parts(self) -> (&'static str, StatusCode, &'static str, &'static str) {
         match self {
             Self::Unauthorized => (
@@ -313,5 +314,20 @@ impl IntoResponse for Problem {
             );
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_in_the_reference_with_its_status() {
+        let reference = include_str!("../../../docs/reference/http.md");
+        for code in Code::ALL {
+            let (name, status, _, _) = code.parts();
+            let row = format!("| `{name}` | {} |", status.as_u16());
+            assert!(reference.contains(&row), "{row}");
+        }
     }
 }

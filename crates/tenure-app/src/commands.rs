@@ -1,7 +1,8 @@
 //! What people and programs ask of the engine: each becomes an entry of the log.
 
 use serde_json::{Map, Value as Json};
-use tenure_connectors::template::{Rendered, Strict};
+pub use tenure_connectors::template::Rendered;
+use tenure_connectors::template::Strict;
 use tenure_core::define::{Audience, Entry, ProgramDef};
 use tenure_core::id::{AccountId, MessageId, PersonId, SubjectId, TaskId};
 use tenure_core::log::{Body, Command, SweepPurpose};

@@ -42,6 +42,9 @@ pub struct Roots {
     held: HashMap<RootId, Held>,
     wakes: BinaryHeap<Reverse<(Timestamp, RootId)>>,
     dirty: Vec<RootId>,
+    /// Roots a person crossed between since they were stored: each pair is stored in one commit,
+    /// so that the person is in exactly one of them whatever happens.
+    links: HashMap<RootId, Vec<RootId>>,
     subject_count: usize,
     capacity: usize,
     ticks: u64,
@@ -54,6 +57,7 @@ impl Roots {
             held: HashMap::new(),
             wakes: BinaryHeap::new(),
             dirty: Vec::new(),
+            links: HashMap::new(),
             subject_count: 0,
             capacity,
             ticks: 0,
@@ -160,6 +164,14 @@ impl Roots {
         due
     }
 
+    /// To be called before a root that was due is woken: its entry among the wake-ups is gone, also
+    /// when the root was not in memory as it was taken.
+    pub fn waking(&mut self, id: RootId, until: Timestamp) {
+        if let Some(held) = self.held.get_mut(&id) {
+            held.scheduled_at = held.scheduled_at.filter(|at| *at > until);
+        }
+    }
+
     /// How many roots changed since they were stored.
     pub fn dirty_count(&self) -> usize {
         self.dirty.len()
@@ -170,8 +182,29 @@ impl Roots {
         std::mem::take(&mut self.dirty)
     }
 
-    /// Encodes the changed states of a root and marks them as stored.
+    /// A person crossed from one root to another.
+    pub fn link(&mut self, one: RootId, other: RootId) {
+        self.links.entry(one).or_default().push(other);
+        self.links.entry(other).or_default().push(one);
+    }
+
+    /// Encodes the changed states of a root, and of the roots linked with it, and marks them as
+    /// stored.
     pub fn encode(
+        &mut self,
+        id: RootId,
+        states: &mut Vec<State>,
+        timelines: &mut Vec<(SubjectId, Vec<Position>)>,
+    ) -> Result<(), StoreError> {
+        let mut waiting = vec![id];
+        while let Some(id) = waiting.pop() {
+            waiting.extend(self.links.remove(&id).unwrap_or_default());
+            self.encode_one(id, states, timelines)?;
+        }
+        Ok(())
+    }
+
+    fn encode_one(
         &mut self,
         id: RootId,
         states: &mut Vec<State>,
@@ -202,17 +235,6 @@ impl Roots {
         Ok(())
     }
 
-    /// Notes that a subject left memory's count (merged or moved away with its root emptied).
-    pub fn drop_if_empty(&mut self, id: RootId) {
-        if self
-            .held
-            .get(&id)
-            .is_some_and(|held| held.root.subjects().next().is_none() && held.timeline.is_empty())
-        {
-            self.held.remove(&id);
-        }
-    }
-
     /// Forgets clean roots that were not used for long, when there are too many.
     pub fn evict(&mut self) {
         self.subject_count = self
@@ -231,8 +253,12 @@ impl Roots {
             .min(ages.len().saturating_sub(1));
         let (_, threshold, _) = ages.select_nth_unstable(index);
         let threshold = *threshold;
-        self.held.retain(|_, held| {
-            held.listed || !held.timeline.is_empty() || held.used_at >= threshold
+        let links = &self.links;
+        self.held.retain(|id, held| {
+            held.listed
+                || !held.timeline.is_empty()
+                || links.contains_key(id)
+                || held.used_at >= threshold
         });
         self.subject_count = self
             .held
@@ -267,10 +293,7 @@ impl Held {
     }
 
     fn insert(&mut self, state: SubjectState) {
-        match state.id {
-            SubjectId::Account(_) => self.root.account = Some(state),
-            SubjectId::Person(person) => drop(self.root.people.insert(person, state)),
-        }
+        self.root.insert(state);
     }
 }
 

@@ -346,3 +346,41 @@ fn what_certainly_did_not_go_out_is_tried_again_later() {
         1
     );
 }
+
+#[test]
+fn every_wait_of_a_program_ends_when_due_although_the_node_restarts_in_between() {
+    let mut world = World::new();
+    world.publish(
+        r#"
+policy: default
+from: "Northbeam <hello@example.com>"
+topics: [ { name: tips, title: Tips, default: subscribed } ]
+---
+program: drip
+audience: person
+topic: tips
+enter: { event: signed_up }
+steps:
+  - wait: 1d
+  - send: email
+    template: miss-you
+  - wait: 1d
+  - wait: 1d
+  - send: email
+    template: miss-you
+"#,
+    );
+    world.identify("ada", "Ada");
+    world.track("e1", "ada", "signed_up");
+    world.node.flush().unwrap();
+    world.restart();
+    for _ in 0..3 {
+        world.pass(DAY_MS);
+    }
+    assert_eq!(
+        world.mailbox.mails.lock().len(),
+        2,
+        "{:?}",
+        world.outcomes()
+    );
+}

@@ -95,7 +95,7 @@ fn programs() -> Vec<ProgramDef> {
         name: format!("program-{at}"),
         about: String::new(),
         audience: Audience::Person,
-        enter: if at % 2 == 0 {
+        enter: if at.is_multiple_of(2) {
             Enter::When {
                 condition: condition(&format!("since(last(\"{}\")) >= {}d", NAMES[at], 5 + at)),
                 existing: false,
@@ -233,7 +233,10 @@ fn backfill(plan: &Plan) {
         let (received_at, event) = event(at, &mut mix);
         encode(received_at, &Body::Event(event), &mut chunk);
     }
-    for (what, wanted) in [("count of one name", "order"), ("distinct values", "feature_used")] {
+    for (what, wanted) in [
+        ("count of one name", "order"),
+        ("distinct values", "feature_used"),
+    ] {
         let specs: Vec<_> = plan
             .series
             .iter()

@@ -194,7 +194,7 @@ pub enum SweepPurpose {
 /// The slice a root belongs to: contiguous ranges of the root id's bits.
 pub fn slice_of(root: RootId, of: u16) -> u16 {
     let top = (root.0.bits() >> 112) as u32;
-    (top * u32::from(of) >> 16) as u16
+    ((top * u32::from(of)) >> 16) as u16
 }
 
 /// The smallest id bits that belong to a slice.

@@ -22,7 +22,11 @@ const CASES: u32 = 48;
 fn config() -> ProptestConfig {
     let given = ProptestConfig::default();
     // Without the variable the library's own default is 256.
-    let cases = if given.cases == 256 { CASES } else { given.cases };
+    let cases = if given.cases == 256 {
+        CASES
+    } else {
+        given.cases
+    };
     ProptestConfig {
         cases,
         failure_persistence: None,
@@ -67,11 +71,20 @@ fn check_against_oracle(case: &Case) -> Result<(), TestCaseError> {
     }
     lazy.wake(end);
     prop_assert_eq!(sorted(eager.memberships.clone()), sorted(lazy.memberships));
-    prop_assert_eq!(eager.roots, lazy.roots, "it matters how often the engine is woken");
+    prop_assert_eq!(
+        eager.roots,
+        lazy.roots,
+        "it matters how often the engine is woken"
+    );
     Ok(())
 }
 
-fn check_backfill(case: &Case, kept: usize, publish: usize, ready: usize) -> Result<(), TestCaseError> {
+fn check_backfill(
+    case: &Case,
+    kept: usize,
+    publish: usize,
+    ready: usize,
+) -> Result<(), TestCaseError> {
     let entries = entries(&case.history);
     let Some(last) = entries.last() else {
         return Ok(());
@@ -116,7 +129,10 @@ fn compare(always: &World<'_>, switched: &World<'_>, now: Timestamp) -> Result<(
     for (left, right) in always.subjects().zip(switched.subjects()) {
         prop_assert_eq!(left.id, right.id);
         let values = |state: &tenure_core::subject::SubjectState| {
-            let values = state.conditions.iter().map(|(key, kept)| (*key, kept.value));
+            let values = state
+                .conditions
+                .iter()
+                .map(|(key, kept)| (*key, kept.value));
             values.collect::<Vec<_>>()
         };
         prop_assert_eq!(values(left), values(right), "{} at {}", left.id, now);

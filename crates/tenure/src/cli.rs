@@ -3,19 +3,25 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    apply, backup, completions, dead_letters, demo, diff, doctor, enrollments, export, generate, import, init, keys,
-    listing, messages, programs, restore, serve, settings, test, validate, why,
+    apply, backup, completions, dead_letters, demo, diff, doctor, enrollments, export, generate,
+    import, init, keys, listing, messages, programs, restore, serve, settings, test, validate, why,
 };
 
 /// Tenure: the customer retention engine that proves itself.
 #[derive(Debug, Parser)]
-#[command(name = "tenure", version, about, arg_required_else_help = true, after_help = "\
+#[command(
+    name = "tenure",
+    version,
+    about,
+    arg_required_else_help = true,
+    after_help = "\
 Begin with:
   tenure demo                              a living demo company, to look around
   tenure init --data ./data                a workspace of your own
   tenure serve --data ./data               the server for it
 
-Exit codes: 0 all is well, 1 a problem was found, 2 called wrongly.")]
+Exit codes: 0 all is well, 1 a problem was found, 2 called wrongly."
+)]
 pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -101,7 +107,13 @@ mod tests {
     fn leaves(command: &clap::Command, path: &str, found: &mut Vec<(String, String)>) {
         let path = format!("{path} {}", command.get_name());
         if command.get_subcommands().next().is_none() {
-            found.push((path.clone(), command.get_after_help().map(ToString::to_string).unwrap_or_default()));
+            found.push((
+                path.clone(),
+                command
+                    .get_after_help()
+                    .map(ToString::to_string)
+                    .unwrap_or_default(),
+            ));
         }
         for sub in command.get_subcommands() {
             leaves(sub, &path, found);
@@ -119,9 +131,15 @@ mod tests {
         leaves(&Cli::command(), "", &mut found);
         for (path, help) in found {
             let path = path.trim();
-            let example = help.lines().map(str::trim).find(|line| line.starts_with(path));
+            let example = help
+                .lines()
+                .map(str::trim)
+                .find(|line| line.starts_with(path));
             let example = example.unwrap_or_else(|| panic!("`{path}` has no example: {help}"));
-            let words = example.split_once("  #").map_or(example, |(words, _)| words).split_whitespace();
+            let words = example
+                .split_once("  #")
+                .map_or(example, |(words, _)| words)
+                .split_whitespace();
             if let Err(error) = Cli::try_parse_from(words) {
                 panic!("the example of `{path}` does not parse: {error}");
             }

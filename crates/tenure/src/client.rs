@@ -13,7 +13,7 @@ pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:8080";
 /// Most time for opening a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Most time for one answer of the API.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(5);
 /// Largest answer read at once, in bytes.
 const ANSWER_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Rows asked for in one page.
@@ -26,10 +26,20 @@ pub(crate) struct Remote {
     #[arg(long, env = "TENURE_URL", default_value = DEFAULT_URL, help_heading = "Server")]
     pub(crate) url: String,
     /// API token, as printed by `tenure init`.
-    #[arg(long, env = "TENURE_TOKEN", hide_env_values = true, help_heading = "Server")]
+    #[arg(
+        long,
+        env = "TENURE_TOKEN",
+        hide_env_values = true,
+        help_heading = "Server"
+    )]
     pub(crate) token: Option<String>,
     /// File that holds the API token.
-    #[arg(long, env = "TENURE_TOKEN_FILE", conflicts_with = "token", help_heading = "Server")]
+    #[arg(
+        long,
+        env = "TENURE_TOKEN_FILE",
+        conflicts_with = "token",
+        help_heading = "Server"
+    )]
     pub(crate) token_file: Option<PathBuf>,
 }
 
@@ -37,7 +47,9 @@ pub(crate) struct Remote {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
     /// Nobody answers.
-    #[error("no server answers at {url} ({reason}): start one with `tenure serve`, or name another with --url or TENURE_URL")]
+    #[error(
+        "no server answers at {url} ({reason}): start one with `tenure serve`, or name another with --url or TENURE_URL"
+    )]
     Unreachable {
         /// Where.
         url: String,
@@ -104,7 +116,8 @@ impl Client {
         let token = match (&remote.token, &remote.token_file) {
             (Some(token), _) => Some(token.clone()),
             (None, Some(path)) => {
-                let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the token file {}", path.display()))?;
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("cannot read the token file {}", path.display()))?;
                 Some(text.trim().to_owned())
             }
             (None, None) => None,
@@ -116,7 +129,11 @@ impl Client {
             .user_agent(concat!("tenure/", env!("CARGO_PKG_VERSION")))
             .build();
         let url = remote.url.trim_end_matches('/').to_owned();
-        Ok(Self { agent: config.into(), url, token })
+        Ok(Self {
+            agent: config.into(),
+            url,
+            token,
+        })
     }
 
     /// Address of the server.
@@ -137,13 +154,20 @@ impl Client {
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
-        let response = request.send_json(body).map_err(|error| self.unreachable(&error))?;
+        let response = request
+            .send_json(body)
+            .map_err(|error| self.unreachable(&error))?;
         let mut response = self.accept(response)?;
         self.read(&mut response)
     }
 
     /// All rows of a list, or as many as wanted, page by page.
-    pub(crate) fn rows(&self, path: &str, query: &[(&str, String)], limit: Option<usize>) -> Result<Vec<Value>, ClientError> {
+    pub(crate) fn rows(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        limit: Option<usize>,
+    ) -> Result<Vec<Value>, ClientError> {
         let wanted = limit.unwrap_or(usize::MAX);
         let mut rows = Vec::new();
         let mut cursor: Option<String> = None;
@@ -166,20 +190,40 @@ impl Client {
     }
 
     /// The body of a `GET` below `/api/v1` as a stream.
-    pub(crate) fn stream(&self, path: &str, query: &[(&str, String)]) -> Result<impl Read + use<>, ClientError> {
+    pub(crate) fn stream(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> Result<impl Read + use<>, ClientError> {
         Ok(self.open(path, query)?.into_body().into_reader())
     }
 
     /// Status and `Date` header of a `GET` outside the API, without a token.
     pub(crate) fn probe(&self, path: &str) -> Result<(u16, Option<String>, String), ClientError> {
         let url = format!("{}{path}", self.url);
-        let mut response = self.agent.get(&url).call().map_err(|error| self.unreachable(&error))?;
-        let date = response.headers().get("date").and_then(|date| date.to_str().ok()).map(str::to_owned);
+        let mut response = self
+            .agent
+            .get(&url)
+            .call()
+            .map_err(|error| self.unreachable(&error))?;
+        let date = response
+            .headers()
+            .get("date")
+            .and_then(|date| date.to_str().ok())
+            .map(str::to_owned);
         let status = response.status().as_u16();
-        Ok((status, date, response.body_mut().read_to_string().unwrap_or_default()))
+        Ok((
+            status,
+            date,
+            response.body_mut().read_to_string().unwrap_or_default(),
+        ))
     }
 
-    fn open(&self, path: &str, query: &[(&str, String)]) -> Result<ureq::http::Response<ureq::Body>, ClientError> {
+    fn open(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> Result<ureq::http::Response<ureq::Body>, ClientError> {
         let url = self.address(path);
         let mut request = self.agent.get(&url);
         for (name, value) in query {
@@ -196,17 +240,29 @@ impl Client {
         format!("{}/api/v1/{path}", self.url)
     }
 
-    fn accept(&self, mut response: ureq::http::Response<ureq::Body>) -> Result<ureq::http::Response<ureq::Body>, ClientError> {
+    fn accept(
+        &self,
+        mut response: ureq::http::Response<ureq::Body>,
+    ) -> Result<ureq::http::Response<ureq::Body>, ClientError> {
         let status = response.status().as_u16();
         match status {
             200..=299 => Ok(response),
             401 | 403 => Err(ClientError::Unauthorized(match self.token {
-                Some(_) => "the server does not accept this token: check --token or TENURE_TOKEN; `tenure keys rotate --data DIR` makes a new one",
-                None => "the server wants a token: give the `api_token` that `tenure init` printed with --token or TENURE_TOKEN",
+                Some(_) => {
+                    "the server does not accept this token: check --token or TENURE_TOKEN; `tenure keys rotate --data DIR` makes a new one"
+                }
+                None => {
+                    "the server wants a token: give the `api_token` that `tenure init` printed with --token or TENURE_TOKEN"
+                }
             })),
             429 => {
-                let header = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
-                Err(ClientError::Busy { retry_after_s: header.and_then(|text| text.parse().ok()).unwrap_or(1) })
+                let header = response
+                    .headers()
+                    .get("retry-after")
+                    .and_then(|value| value.to_str().ok());
+                Err(ClientError::Busy {
+                    retry_after_s: header.and_then(|text| text.parse().ok()).unwrap_or(1),
+                })
             }
             _ => match self.read(&mut response) {
                 Ok(body) if body.is_object() => Err(ClientError::Refused(Problem { status, body })),
@@ -217,7 +273,9 @@ impl Client {
 
     fn read(&self, response: &mut ureq::http::Response<ureq::Body>) -> Result<Value, ClientError> {
         let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX);
-        let text = body.read_to_string().map_err(|error| self.unreachable(&error))?;
+        let text = body
+            .read_to_string()
+            .map_err(|error| self.unreachable(&error))?;
         if text.is_empty() {
             return Ok(Value::Null);
         }
@@ -225,11 +283,17 @@ impl Client {
     }
 
     fn unreachable(&self, error: &ureq::Error) -> ClientError {
-        ClientError::Unreachable { url: self.url.clone(), reason: error.to_string() }
+        ClientError::Unreachable {
+            url: self.url.clone(),
+            reason: error.to_string(),
+        }
     }
 
     fn strange(&self, reason: &str) -> ClientError {
-        ClientError::Strange { url: self.url.clone(), reason: reason.to_owned() }
+        ClientError::Strange {
+            url: self.url.clone(),
+            reason: reason.to_owned(),
+        }
     }
 }
 
@@ -255,7 +319,10 @@ mod tests {
     fn a_problem_is_shown_with_its_code_detail_and_fix() {
         let body = serde_json::json!({"title": "Not found", "code": "not-found", "detail": "no program `x`", "fix": "see `tenure programs list`"});
         let shown = Problem { status: 404, body }.to_string();
-        assert_eq!(shown, "Not found [not-found]\n  no program `x`\n  fix: see `tenure programs list`");
+        assert_eq!(
+            shown,
+            "Not found [not-found]\n  no program `x`\n  fix: see `tenure programs list`"
+        );
     }
 
     #[test]
@@ -266,10 +333,20 @@ mod tests {
     #[test]
     fn nobody_listening_is_said_with_the_remedy() {
         // Port 9 (discard) of this machine: nobody listens there, and nothing may.
-        let remote = Remote { url: "http://127.0.0.1:9".to_owned(), token: None, token_file: None };
-        let error = Client::new(&remote).unwrap().get("people", &[]).unwrap_err();
+        let remote = Remote {
+            url: "http://127.0.0.1:9".to_owned(),
+            token: None,
+            token_file: None,
+        };
+        let error = Client::new(&remote)
+            .unwrap()
+            .get("people", &[])
+            .unwrap_err();
         let text = error.to_string();
-        assert!(text.starts_with("no server answers at http://127.0.0.1:9"), "{text}");
+        assert!(
+            text.starts_with("no server answers at http://127.0.0.1:9"),
+            "{text}"
+        );
         assert!(text.contains("tenure serve"), "{text}");
     }
 }

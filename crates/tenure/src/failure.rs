@@ -29,7 +29,9 @@ impl std::error::Error for Shown {}
 
 /// The exit code of a command's result; what went wrong is written to standard error.
 pub(crate) fn report(result: anyhow::Result<()>) -> ExitCode {
-    let Err(error) = result else { return ExitCode::SUCCESS };
+    let Err(error) = result else {
+        return ExitCode::SUCCESS;
+    };
     if error.is::<Shown>() {
         return ExitCode::FAILURE;
     }

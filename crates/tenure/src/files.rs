@@ -26,7 +26,10 @@ pub(crate) struct File {
 
 impl From<File> for SourceFile {
     fn from(file: File) -> Self {
-        Self { path: file.path, text: file.text }
+        Self {
+            path: file.path,
+            text: file.text,
+        }
     }
 }
 
@@ -46,18 +49,34 @@ pub(crate) fn collect(paths: &[PathBuf]) -> Result<Vec<File>> {
     found.sort();
     found.dedup();
     if found.is_empty() {
-        let places = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
-        let endings = DEFINITION_ENDINGS.iter().chain(&TEMPLATE_ENDINGS).copied().collect::<Vec<_>>().join(", ");
-        return Err(Usage(format!("no definition or template files in {places} (looked for {endings})")).into());
+        let places = paths
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect::<Vec<_>>()
+            .join(", ");
+        let endings = DEFINITION_ENDINGS
+            .iter()
+            .chain(&TEMPLATE_ENDINGS)
+            .copied()
+            .collect::<Vec<_>>()
+            .join(", ");
+        return Err(Usage(format!(
+            "no definition or template files in {places} (looked for {endings})"
+        ))
+        .into());
     }
     found.iter().map(|path| read(path)).collect()
 }
 
 fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
-    let entries = std::fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
+    let entries =
+        std::fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
     for entry in entries {
         let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
         if name.starts_with('.') || (path.is_dir() && OTHER_FOLDERS.contains(&name)) {
             continue;
         }
@@ -71,14 +90,21 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
 }
 
 fn is_ours(path: &Path) -> bool {
-    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    let ending = path
+        .extension()
+        .and_then(|ending| ending.to_str())
+        .unwrap_or_default();
     DEFINITION_ENDINGS.contains(&ending) || TEMPLATE_ENDINGS.contains(&ending)
 }
 
 fn read(path: &Path) -> Result<File> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {} as UTF-8 text", path.display()))?;
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read {} as UTF-8 text", path.display()))?;
     let path = path.strip_prefix("./").unwrap_or(path);
-    Ok(File { path: path.to_string_lossy().replace('\\', "/"), text })
+    Ok(File {
+        path: path.to_string_lossy().replace('\\', "/"),
+        text,
+    })
 }
 
 #[cfg(test)]
@@ -88,13 +114,23 @@ mod tests {
     #[test]
     fn folders_are_searched_for_definitions_and_templates_only() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["b.yaml", "a.yml", "templates/x.de.mjml", "notes.md", ".hidden/c.yaml", "mappings/m.yaml"] {
+        for name in [
+            "b.yaml",
+            "a.yml",
+            "templates/x.de.mjml",
+            "notes.md",
+            ".hidden/c.yaml",
+            "mappings/m.yaml",
+        ] {
             let path = folder.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, "x").unwrap();
         }
         let files = collect(&[folder.path().to_owned()]).unwrap();
-        let names: Vec<_> = files.iter().map(|file| file.path.rsplit_once("/").unwrap().1).collect();
+        let names: Vec<_> = files
+            .iter()
+            .map(|file| file.path.rsplit_once('/').unwrap().1)
+            .collect();
         assert_eq!(names, ["a.yml", "b.yaml", "x.de.mjml"]);
     }
 

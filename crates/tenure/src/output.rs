@@ -62,21 +62,36 @@ pub(crate) fn table(rows: &[Value], columns: &[Column]) -> String {
         .map(|column| rows.iter().map(|row| cell(row, column)).collect())
         .collect();
     let mut titles: Vec<&str> = columns.iter().map(|column| column.title).collect();
-    let used: Vec<bool> = grid.iter().map(|cells: &Vec<String>| cells.iter().any(|cell| !cell.is_empty())).collect();
+    let used: Vec<bool> = grid
+        .iter()
+        .map(|cells: &Vec<String>| cells.iter().any(|cell| !cell.is_empty()))
+        .collect();
     let mut keep = used.iter();
     titles.retain(|_| *keep.next().unwrap_or(&true));
     let mut keep = used.iter();
     grid.retain(|_| *keep.next().unwrap_or(&true));
-    let widths: Vec<usize> = titles.iter().zip(&grid).map(|(title, cells)| width(title, cells)).collect();
+    let widths: Vec<usize> = titles
+        .iter()
+        .zip(&grid)
+        .map(|(title, cells)| width(title, cells))
+        .collect();
     let mut text = aligned(titles.iter().copied(), &widths);
     for index in 0..rows.len() {
-        text.push_str(&aligned(grid.iter().map(|cells| cells[index].as_str()), &widths));
+        text.push_str(&aligned(
+            grid.iter().map(|cells| cells[index].as_str()),
+            &widths,
+        ));
     }
     text
 }
 
 fn width(title: &str, cells: &[String]) -> usize {
-    cells.iter().map(|cell| cell.chars().count()).chain([title.chars().count()]).max().unwrap_or(0)
+    cells
+        .iter()
+        .map(|cell| cell.chars().count())
+        .chain([title.chars().count()])
+        .max()
+        .unwrap_or(0)
 }
 
 fn aligned<'a>(cells: impl Iterator<Item = &'a str>, widths: &[usize]) -> String {
@@ -89,7 +104,11 @@ fn aligned<'a>(cells: impl Iterator<Item = &'a str>, widths: &[usize]) -> String
 }
 
 fn cell(row: &Value, column: &Column) -> String {
-    let found = column.pointers.iter().filter_map(|pointer| row.pointer(pointer)).find(|value| !value.is_null());
+    let found = column
+        .pointers
+        .iter()
+        .filter_map(|pointer| row.pointer(pointer))
+        .find(|value| !value.is_null());
     let text: String = found.map(scalar).unwrap_or_default();
     if text.chars().count() <= CELL_CHARS_MAX {
         return text;
@@ -109,9 +128,17 @@ fn scalar(value: &Value) -> String {
 /// `2026-03-01T10:00:00.000Z` without its milliseconds, everything else unchanged; control characters are dropped,
 /// so that what customers wrote cannot steer the terminal.
 fn shorter_instant(text: &str) -> String {
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let is_instant = text.len() == 24 && text.as_bytes()[10] == b'T' && text.ends_with(".000Z");
-    if is_instant { format!("{}Z", &text[..19]) } else { text }
+    let text: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    let is_instant =
+        text.len() == 24 && text.as_bytes()[10] == b'T' && text.get(19..) == Some(".000Z");
+    if is_instant {
+        format!("{}Z", &text[..19])
+    } else {
+        text
+    }
 }
 
 fn describe(value: &Value, depth: usize, text: &mut String) {
@@ -165,15 +192,30 @@ mod tests {
     use serde_json::json;
 
     const COLUMNS: &[Column] = &[
-        Column { title: "ID", pointers: &["/id"] },
-        Column { title: "NAME", pointers: &["/traits/name", "/name"] },
-        Column { title: "NEVER", pointers: &["/never"] },
+        Column {
+            title: "ID",
+            pointers: &["/id"],
+        },
+        Column {
+            title: "NAME",
+            pointers: &["/traits/name", "/name"],
+        },
+        Column {
+            title: "NEVER",
+            pointers: &["/never"],
+        },
     ];
 
     #[test]
     fn a_table_is_aligned_and_leaves_empty_columns_out() {
-        let rows = [json!({"id": "acc_1", "traits": {"name": "Größe & Co"}}), json!({"id": "a", "name": "B"})];
-        assert_eq!(table(&rows, COLUMNS), "ID     NAME\nacc_1  Größe & Co\na      B\n");
+        let rows = [
+            json!({"id": "acc_1", "traits": {"name": "Größe & Co"}}),
+            json!({"id": "a", "name": "B"}),
+        ];
+        assert_eq!(
+            table(&rows, COLUMNS),
+            "ID     NAME\nacc_1  Größe & Co\na      B\n"
+        );
     }
 
     #[test]
@@ -185,7 +227,14 @@ mod tests {
     #[test]
     fn details_show_nested_fields_indented_and_nothing_for_null() {
         let mut text = String::new();
-        describe(&json!({"id": "p", "none": null, "traits": {"plan": "pro"}, "in": [{"a": 1, "b": 2}, "x"]}), 0, &mut text);
-        assert_eq!(text, "id: p\nin:\n  - a: 1\n    b: 2\n  - x\ntraits:\n  plan: pro\n");
+        describe(
+            &json!({"id": "p", "none": null, "traits": {"plan": "pro"}, "in": [{"a": 1, "b": 2}, "x"]}),
+            0,
+            &mut text,
+        );
+        assert_eq!(
+            text,
+            "id: p\nin:\n  - a: 1\n    b: 2\n  - x\ntraits:\n  plan: pro\n"
+        );
     }
 }

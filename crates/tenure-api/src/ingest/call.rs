@@ -18,6 +18,9 @@ use super::wire::{RawCall, Scalar};
 /// The longest e-mail address there can be, in bytes (RFC 5321).
 const MAX_EMAIL_BYTES: usize = 254;
 
+/// Trait changes by dotted name; `None` removes.
+type TraitChanges = Vec<(Box<str>, Option<Value>)>;
+
 /// Kinds of call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -214,10 +217,12 @@ fn identify(raw: &RawCall<'_>, cx: &Circumstances<'_>, who: &mut Who) -> Result<
         ("locale", &raw.context.locale),
     ] {
         let known = changes.iter().any(|(known, _)| &**known == name);
-        if let (false, Scalar::Text(text)) = (known, told) {
-            if !text.is_empty() && text.len() <= MAX_TRAIT_NAME_BYTES && !text.contains('\0') {
-                changes.push((name.into(), Some(Value::text(&**text))));
-            }
+        if let (false, Scalar::Text(text)) = (known, told)
+            && !text.is_empty()
+            && text.len() <= MAX_TRAIT_NAME_BYTES
+            && !text.contains('\0')
+        {
+            changes.push((name.into(), Some(Value::text(&**text))));
         }
     }
     Ok(CallKind::Identify { traits: changes })
@@ -360,7 +365,7 @@ fn object<'a>(
 
 fn properties(raw: &RawCall<'_>) -> Result<Box<str>, Fault> {
     let json = object("properties", raw.properties)?;
-    Ok(json.map_or_else(|| "{}".into(), |json| json.into()))
+    Ok(json.map_or_else(|| "{}".into(), Into::into))
 }
 
 /// Properties of a page or screen, with its name and category among them.
@@ -382,10 +387,7 @@ fn view_properties(raw: &RawCall<'_>) -> Result<Box<str>, Fault> {
 }
 
 /// Traits as changes by dotted name, within their limits.
-fn traits(
-    field: &'static str,
-    json: Option<&RawValue>,
-) -> Result<Vec<(Box<str>, Option<Value>)>, Fault> {
+fn traits(field: &'static str, json: Option<&RawValue>) -> Result<TraitChanges, Fault> {
     let Some(json) = object(field, json)? else {
         return Ok(Vec::new());
     };

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 use axum::routing::{get, post};
 use tenure_app::call::Call;
@@ -155,8 +155,8 @@ impl Ingest {
 /// The routes of the tracking API.
 pub fn routes(ingest: Ingest) -> Router {
     let mut router = Router::new()
-        .route("/v1/batch", post(batch))
-        .route("/v1/b", post(batch))
+        .route("/v1/batch", post(batch).options(preflight))
+        .route("/v1/b", post(batch).options(preflight))
         .route("/v1/import", post(import))
         .route("/v1/projects/{write_key}/settings", get(settings::settings));
     for (kind, paths) in [
@@ -170,7 +170,7 @@ pub fn routes(ingest: Ingest) -> Router {
         for path in paths {
             router = router.route(
                 path,
-                post(move |state, request| single(state, request, kind)),
+                post(move |state, request| single(state, request, kind)).options(preflight),
             );
         }
     }
@@ -180,6 +180,11 @@ pub fn routes(ingest: Ingest) -> Router {
         .allow_headers(AllowHeaders::mirror_request())
         .max_age(std::time::Duration::from_secs(PREFLIGHT_SECONDS));
     router.layer(cors).with_state(ingest)
+}
+
+/// Makes the paths take OPTIONS, so that the CORS layer sees a browser's question.
+async fn preflight() -> StatusCode {
+    StatusCode::NO_CONTENT
 }
 
 async fn single(

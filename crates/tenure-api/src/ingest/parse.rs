@@ -65,7 +65,8 @@ pub fn parse_batch(
     cx: &Circumstances<'_>,
 ) -> Result<Parsed, BodyFault> {
     let raw: RawBatch<'_> = serde_json::from_str(body).map_err(|error| malformed(&error))?;
-    let ((Items::List(items), _) | (Items::Missing, Items::List(items))) = (&raw.batch, &raw.calls) else {
+    let ((Items::List(items), _) | (Items::Missing, Items::List(items))) = (&raw.batch, &raw.calls)
+    else {
         let reason = "must be a list of calls: {\"batch\": [...]}";
         return Err(BodyFault::Malformed(Fault::new("batch", reason)));
     };

@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use axum::Json;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tenure_app::commands::Rendered;
 use tenure_app::publish::{Preview, Publication, PublishRequest};
-use tenure_connectors::template::Rendered;
 use tenure_core::define::SourceFile;
 use tenure_core::log::OnPublish;
 
-use super::params::Params;
+use super::params::{Input, Params};
 use super::{Answer, answer};
 use crate::ApiState;
 
@@ -67,7 +66,11 @@ pub(super) async fn list(State(state): State<ApiState>, params: Params) -> Answe
             text: template.text,
             version: None,
         });
-        Ok(DefinitionsRow { version, data: documents.chain(templates).collect(), next_cursor: None })
+        Ok(DefinitionsRow {
+            version,
+            data: documents.chain(templates).collect(),
+            next_cursor: None,
+        })
     })
     .await
 }
@@ -75,7 +78,7 @@ pub(super) async fn list(State(state): State<ApiState>, params: Params) -> Answe
 /// Files to publish.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Files {
+pub(super) struct Change {
     /// Definition (`.yaml`) and template files.
     #[schema(value_type = Vec<Object>)]
     files: Vec<SourceFile>,
@@ -91,12 +94,12 @@ pub(super) struct Files {
     dry_run: bool,
 }
 
-impl From<Files> for PublishRequest {
-    fn from(files: Files) -> Self {
+impl From<Change> for PublishRequest {
+    fn from(change: Change) -> Self {
         Self {
-            files: files.files,
-            prune: files.prune,
-            on_publish: files.on_publish,
+            files: change.files,
+            prune: change.prune,
+            on_publish: change.on_publish,
             author: AUTHOR.to_owned(),
             ..Self::default()
         }
@@ -117,34 +120,47 @@ pub(super) enum Applied {
 }
 
 /// Checks files and says what they would change.
-#[utoipa::path(post, path = "/definitions/validate", request_body = Files, responses((status = 200, body = Object), (status = 422, body = crate::problem::ProblemDocument)))]
-pub(super) async fn validate(State(state): State<ApiState>, Json(files): Json<Files>) -> Answer<Preview> {
+#[utoipa::path(post, path = "/definitions/validate", request_body = Change, responses((status = 200, body = Object), (status = 422, body = crate::problem::ProblemDocument)))]
+pub(super) async fn validate(
+    State(state): State<ApiState>,
+    Input(files): Input<Change>,
+) -> Answer<Preview> {
     answer(&state, move |node| Ok(node.validate(&files.into())?)).await
 }
 
 /// Says what files would change.
-#[utoipa::path(post, path = "/definitions/diff", request_body = Files, responses((status = 200, body = Object), (status = 422, body = crate::problem::ProblemDocument)))]
-pub(super) async fn diff(State(state): State<ApiState>, Json(files): Json<Files>) -> Answer<Preview> {
+#[utoipa::path(post, path = "/definitions/diff", request_body = Change, responses((status = 200, body = Object), (status = 422, body = crate::problem::ProblemDocument)))]
+pub(super) async fn diff(
+    State(state): State<ApiState>,
+    Input(files): Input<Change>,
+) -> Answer<Preview> {
     answer(&state, move |node| Ok(node.validate(&files.into())?)).await
 }
 
 /// Publishes files, all or nothing.
-#[utoipa::path(post, path = "/definitions/apply", request_body = Files, responses((status = 200, body = Object), (status = 422, body = crate::problem::ProblemDocument)))]
-pub(super) async fn apply(State(state): State<ApiState>, Json(files): Json<Files>) -> Answer<Applied> {
+#[utoipa::path(post, path = "/definitions/apply", request_body = Change, responses((status = 200, body = Object), (status = 422, body = crate::problem::ProblemDocument)))]
+pub(super) async fn apply(
+    State(state): State<ApiState>,
+    Input(files): Input<Change>,
+) -> Answer<Applied> {
     let dry_run = files.dry_run;
     answer(&state, move |node| {
         let request = files.into();
-        Ok(match dry_run {
-            true => Applied::Preview { preview: node.validate(&request)? },
-            false => Applied::Published(node.publish(&request)?),
-        })
+        if dry_run {
+            let preview = node.validate(&request)?;
+            return Ok(Applied::Preview { preview });
+        }
+        Ok(Applied::Published(node.publish(&request)?))
     })
     .await
 }
 
 /// Removes a definition or template.
 #[utoipa::path(delete, path = "/definitions/{kind}/{name}", params(("kind" = String, Path), ("name" = String, Path)), responses((status = 200, body = Object)))]
-pub(super) async fn delete(State(state): State<ApiState>, Path((kind, name)): Path<(String, String)>) -> Answer<Publication> {
+pub(super) async fn delete(
+    State(state): State<ApiState>,
+    Path((kind, name)): Path<(String, String)>,
+) -> Answer<Publication> {
     answer(&state, move |node| {
         let request = PublishRequest {
             removed: vec![(kind, name)],
@@ -168,8 +184,15 @@ pub(super) struct Sample {
 
 /// Renders a template with sample data.
 #[utoipa::path(post, path = "/templates/{template}/preview", params(("template" = String, Path)), request_body = Sample, responses((status = 200, body = Object)))]
-pub(super) async fn template_preview(State(state): State<ApiState>, Path(name): Path<String>, Json(sample): Json<Sample>) -> Answer<Rendered> {
-    answer(&state, move |node| Ok(node.render_template(&name, &sample.data)?)).await
+pub(super) async fn template_preview(
+    State(state): State<ApiState>,
+    Path(name): Path<String>,
+    Input(sample): Input<Sample>,
+) -> Answer<Rendered> {
+    answer(&state, move |node| {
+        Ok(node.render_template(&name, &sample.data)?)
+    })
+    .await
 }
 
 /// A test send.
@@ -191,6 +214,15 @@ pub(super) struct TestSent {
 
 /// Sends a template with sample data to somebody of the team.
 #[utoipa::path(post, path = "/templates/{template}/test-send", params(("template" = String, Path)), request_body = TestSend, responses((status = 200, body = TestSent)))]
-pub(super) async fn test_send(State(state): State<ApiState>, Path(name): Path<String>, Json(body): Json<TestSend>) -> Answer<TestSent> {
-    answer(&state, move |node| Ok(TestSent { response: node.test_send(&name, &body.to, &body.data)? })).await
+pub(super) async fn test_send(
+    State(state): State<ApiState>,
+    Path(name): Path<String>,
+    Input(body): Input<TestSend>,
+) -> Answer<TestSent> {
+    answer(&state, move |node| {
+        Ok(TestSent {
+            response: node.test_send(&name, &body.to, &body.data)?,
+        })
+    })
+    .await
 }

@@ -133,35 +133,70 @@ fn document(mut api: OpenApi) -> OpenApi {
          errors are `application/problem+json` with a stable `code`."
             .to_owned(),
     );
+    // The defaults describe the library, not us.
+    api.info.contact = None;
+    let mut license = utoipa::openapi::License::new("Apache-2.0");
+    license.identifier = Some("Apache-2.0".to_owned());
+    api.info.license = Some(license);
     let components = api.components.get_or_insert_default();
-    components.add_security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
-    api.security = Some(vec![utoipa::openapi::SecurityRequirement::new("token", Vec::<String>::new())]);
+    components.add_security_scheme(
+        "token",
+        SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)),
+    );
+    api.security = Some(vec![utoipa::openapi::SecurityRequirement::new(
+        "token",
+        Vec::<String>::new(),
+    )]);
     api
 }
 
 /// The OpenAPI document, from the code.
 pub(crate) fn openapi() -> OpenApi {
-    let (_, api) = OpenApiRouter::new().nest("/api/v1", documented()).split_for_parts();
+    let (_, api) = OpenApiRouter::new()
+        .nest("/api/v1", documented())
+        .split_for_parts();
     document(api)
 }
 
 /// The routes of the JSON API.
 pub(crate) fn routes(state: &ApiState) -> Router {
-    let (router, api) = OpenApiRouter::new().nest("/api/v1", documented()).split_for_parts();
+    let (router, api) = OpenApiRouter::new()
+        .nest("/api/v1", documented())
+        .split_for_parts();
     let api: Arc<str> = document(api).to_json().unwrap_or_default().into();
     let protected = router
         .route_layer(middleware::from_fn_with_state(state.clone(), require_token))
         .with_state(state.clone());
-    let serve = move || async move { ([(header::CONTENT_TYPE, "application/json")], api.to_string()) };
+    let serve = move || async move {
+        (
+            [(header::CONTENT_TYPE, "application/json")],
+            api.to_string(),
+        )
+    };
     protected.route("/api/v1/openapi.json", get(serve))
 }
 
-async fn require_token(State(state): State<ApiState>, request: Request, next: Next) -> Result<Response, Problem> {
-    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token = given.and_then(|text| text.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+async fn require_token(
+    State(state): State<ApiState>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let given = request
+        .headers()
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    let token = given
+        .and_then(|text| text.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     match token {
         Some((_, token)) if state.node.check_token(token.trim()) => Ok(next.run(request).await),
-        Some(_) => Err(Problem::new(Code::Unauthorized, "the token is not this workspace's")),
-        None => Err(Problem::new(Code::Unauthorized, "there is no token: `Authorization: Bearer TOKEN`")),
+        Some(_) => Err(Problem::new(
+            Code::Unauthorized,
+            "the token is not this workspace's",
+        )),
+        None => Err(Problem::new(
+            Code::Unauthorized,
+            "there is no token: `Authorization: Bearer TOKEN`",
+        )),
     }
 }

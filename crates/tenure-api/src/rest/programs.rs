@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -14,7 +13,7 @@ use tenure_core::id::SubjectId;
 use tenure_core::lang::sentence;
 use tenure_core::plan::Plan;
 
-use super::params::Params;
+use super::params::{Input, Nothing, Params};
 use super::{Answer, Done, Rows, answer, query};
 use crate::ApiState;
 use crate::problem::{Code, Problem};
@@ -50,8 +49,14 @@ pub(super) struct StepRow {
 fn enter_words(entry: &Entry) -> String {
     match entry {
         Entry::When { condition, .. } => format!("when {}", sentence(&condition.expr)),
-        Entry::Event { event, filter: None } => format!("when `{event}` happens"),
-        Entry::Event { event, filter: Some(filter) } => format!("when `{event}` happens where {}", sentence(&filter.expr)),
+        Entry::Event {
+            event,
+            filter: None,
+        } => format!("when `{event}` happens"),
+        Entry::Event {
+            event,
+            filter: Some(filter),
+        } => format!("when `{event}` happens where {}", sentence(&filter.expr)),
         Entry::Segment { segment, .. } => format!("on entering the segment `{segment}`"),
         Entry::Signal(signal) => format!("when the signal `{signal}` fires"),
         Entry::Schedule(cron) => format!("on the schedule `{cron}`"),
@@ -62,7 +67,10 @@ fn enter_words(entry: &Entry) -> String {
 }
 
 fn row(plan: &Plan, program: &ProgramDef, counts: Option<&ProgramCounts>) -> ProgramRow {
-    let version = plan.programs.iter().find(|known| known.current && *known.name == *program.name);
+    let version = plan
+        .programs
+        .iter()
+        .find(|known| known.current && *known.name == *program.name);
     let word = |status| match serde_json::to_value(status) {
         Ok(Value::String(word)) => word,
         _ => String::new(),
@@ -78,9 +86,15 @@ fn row(plan: &Plan, program: &ProgramDef, counts: Option<&ProgramCounts>) -> Pro
         enter: enter_words(&program.enter),
         topic: program.topic.clone(),
         holdout: program.holdout,
-        counts: statuses.map(|(status, count)| (word(status), *count)).collect(),
+        counts: statuses
+            .map(|(status, count)| (word(status), *count))
+            .collect(),
         steps: steps
-            .map(|((version, step), count)| StepRow { version: *version, step: step.to_string(), count: *count })
+            .map(|((version, step), count)| StepRow {
+                version: *version,
+                step: step.to_string(),
+                count: *count,
+            })
             .collect(),
     }
 }
@@ -88,20 +102,40 @@ fn row(plan: &Plan, program: &ProgramDef, counts: Option<&ProgramCounts>) -> Pro
 fn rows(node: &Node) -> Result<Vec<ProgramRow>, Problem> {
     let counts = query(node).program_counts()?;
     let plan = node.live().plan();
-    let programs = plan.iter().flat_map(|plan| plan.definitions.programs.iter().map(move |program| (plan, program)));
-    Ok(programs.map(|(plan, program)| row(plan, program, counts.get(program.name.as_str()))).collect())
+    let programs = plan.iter().flat_map(|plan| {
+        plan.definitions
+            .programs
+            .iter()
+            .map(move |program| (plan, program))
+    });
+    Ok(programs
+        .map(|(plan, program)| row(plan, program, counts.get(program.name.as_str())))
+        .collect())
 }
 
 /// Programs with their enrollments.
 #[utoipa::path(get, path = "/programs", responses((status = 200, body = Rows<ProgramRow>)))]
-pub(super) async fn list(State(state): State<ApiState>, params: Params) -> Answer<Rows<ProgramRow>> {
+pub(super) async fn list(
+    State(state): State<ApiState>,
+    params: Params,
+) -> Answer<Rows<ProgramRow>> {
     params.only(&["cursor", "limit"])?;
-    answer(&state, |node| Ok(Rows { data: rows(node)?, next_cursor: None })).await
+    answer(&state, |node| {
+        Ok(Rows {
+            data: rows(node)?,
+            next_cursor: None,
+        })
+    })
+    .await
 }
 
 /// One program.
 #[utoipa::path(get, path = "/programs/{program}", params(("program" = String, Path)), responses((status = 200, body = ProgramRow)))]
-pub(super) async fn show(State(state): State<ApiState>, Path(name): Path<String>, params: Params) -> Answer<ProgramRow> {
+pub(super) async fn show(
+    State(state): State<ApiState>,
+    Path(name): Path<String>,
+    params: Params,
+) -> Answer<ProgramRow> {
     params.only(&[])?;
     answer(&state, move |node| {
         let found = rows(node)?.into_iter().find(|row| row.name == name);
@@ -118,7 +152,10 @@ pub(super) async fn pause(State(state): State<ApiState>, Path(name): Path<String
 
 /// Lets a paused program go on.
 #[utoipa::path(post, path = "/programs/{program}/resume", params(("program" = String, Path)), responses((status = 200, body = Done)))]
-pub(super) async fn resume(State(state): State<ApiState>, Path(name): Path<String>) -> Answer<Done> {
+pub(super) async fn resume(
+    State(state): State<ApiState>,
+    Path(name): Path<String>,
+) -> Answer<Done> {
     act(&state, move |node| Ok(node.pause(&name, false)?)).await
 }
 
@@ -150,11 +187,20 @@ pub(super) struct PreviewRow {
 
 /// Shows who would enter a program now, and changes nothing.
 #[utoipa::path(post, path = "/programs/{program}/preview", params(("program" = String, Path)), responses((status = 200, body = PreviewRow)))]
-pub(super) async fn preview(State(state): State<ApiState>, Path(name): Path<String>) -> Answer<PreviewRow> {
+pub(super) async fn preview(
+    State(state): State<ApiState>,
+    Path(name): Path<String>,
+) -> Answer<PreviewRow> {
     answer(&state, move |node| {
         let definition = node.program(&name)?;
-        let plan = node.live().plan().ok_or_else(|| Problem::new(Code::Unavailable, "the engine is not open yet"))?;
-        let program = plan.programs.iter().find(|known| known.current && *known.name == *name);
+        let plan = node
+            .live()
+            .plan()
+            .ok_or_else(|| Problem::new(Code::Unavailable, "the engine is not open yet"))?;
+        let program = plan
+            .programs
+            .iter()
+            .find(|known| known.current && *known.name == *name);
         let program = program.ok_or_else(|| Problem::not_found("program", &name))?;
         let found = query(node).prospects(&plan, program)?;
         Ok(PreviewRow {
@@ -185,14 +231,26 @@ pub(super) struct Enrolling {
 }
 
 fn subject_id(text: &str) -> Result<SubjectId, Problem> {
-    text.parse().map_err(|_| Problem::invalid("subject", "is not the id of a person (per_…) or account (acc_…)"))
+    text.parse().map_err(|_| {
+        Problem::invalid(
+            "subject",
+            "is not the id of a person (per_…) or account (acc_…)",
+        )
+    })
 }
 
 /// Puts a subject into a program.
 #[utoipa::path(post, path = "/programs/{program}/enroll", params(("program" = String, Path)), request_body = Enrolling, responses((status = 200, body = Done)))]
-pub(super) async fn enroll(State(state): State<ApiState>, Path(name): Path<String>, Json(body): Json<Enrolling>) -> Answer<Done> {
+pub(super) async fn enroll(
+    State(state): State<ApiState>,
+    Path(name): Path<String>,
+    Input(body): Input<Enrolling>,
+) -> Answer<Done> {
     let subject = subject_id(&body.subject)?;
-    act(&state, move |node| Ok(node.enroll(&name, subject, body.key, &body.data)?)).await
+    act(&state, move |node| {
+        Ok(node.enroll(&name, subject, body.key, &body.data)?)
+    })
+    .await
 }
 
 /// Who is to leave.
@@ -205,7 +263,11 @@ pub(super) struct Removing {
 
 /// Takes a subject out of a program.
 #[utoipa::path(post, path = "/programs/{program}/remove", params(("program" = String, Path)), request_body = Removing, responses((status = 200, body = Done)))]
-pub(super) async fn remove(State(state): State<ApiState>, Path(name): Path<String>, Json(body): Json<Removing>) -> Answer<Done> {
+pub(super) async fn remove(
+    State(state): State<ApiState>,
+    Path(name): Path<String>,
+    Input(body): Input<Removing>,
+) -> Answer<Done> {
     let subject = subject_id(&body.subject)?;
     act(&state, move |node| {
         node.program(&name)?;
@@ -222,6 +284,15 @@ pub(super) struct BroadcastRow {
 
 /// Sends a broadcast to the members its segment has now.
 #[utoipa::path(post, path = "/programs/{program}/broadcast", params(("program" = String, Path)), responses((status = 200, body = BroadcastRow)))]
-pub(super) async fn broadcast(State(state): State<ApiState>, Path(name): Path<String>) -> Answer<BroadcastRow> {
-    answer(&state, move |node| Ok(BroadcastRow { member_count: node.broadcast(&name)? })).await
+pub(super) async fn broadcast(
+    State(state): State<ApiState>,
+    Path(name): Path<String>,
+    Input(Nothing {}): Input<Nothing>,
+) -> Answer<BroadcastRow> {
+    answer(&state, move |node| {
+        Ok(BroadcastRow {
+            member_count: node.broadcast(&name)?,
+        })
+    })
+    .await
 }

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use axum::Json;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tenure_app::commands::Rendered;
 use tenure_app::query::Listed;
-use tenure_connectors::template::Rendered;
 use tenure_core::define::Audience;
 use tenure_core::id::{MessageId, SubjectId, TaskId};
 use tenure_core::log::{Body, Event, decode};
@@ -17,7 +16,7 @@ use tenure_store::query::{
 use tenure_store::row::DeadLetter;
 use tenure_store::{Batch, Page};
 
-use super::params::{Params, one_more};
+use super::params::{Input, Params, one_more};
 use super::programs::act;
 use super::rows::{DecisionRow, EnrollmentRow, MessageRow, TaskRow};
 use super::{Answer, Done, Rows, answer, query};
@@ -28,7 +27,10 @@ use crate::problem::Problem;
 #[utoipa::path(get, path = "/enrollments", params(("program" = Option<String>, Query), ("subject" = Option<String>, Query),
     ("status" = Option<String>, Query), ("step" = Option<String>, Query),
     ("cursor" = Option<String>, Query), ("limit" = Option<usize>, Query)), responses((status = 200, body = Rows<EnrollmentRow>)))]
-pub(super) async fn enrollments(State(state): State<ApiState>, params: Params) -> Answer<Rows<EnrollmentRow>> {
+pub(super) async fn enrollments(
+    State(state): State<ApiState>,
+    params: Params,
+) -> Answer<Rows<EnrollmentRow>> {
     let params = params.only(&["program", "subject", "status", "step", "cursor", "limit"])?;
     let page = params.page()?;
     let filter = EnrollmentFilter {
@@ -39,7 +41,9 @@ pub(super) async fn enrollments(State(state): State<ApiState>, params: Params) -
     };
     answer(&state, move |node| {
         let rows = node.store().enrollments(&filter, &one_more(&page))?;
-        let listed = Listed::cut(rows, page.limit, |row| instant_cursor(row.entered_at, row.id));
+        let listed = Listed::cut(rows, page.limit, |row| {
+            instant_cursor(row.entered_at, row.id)
+        });
         Ok(listed.map(EnrollmentRow::from).into())
     })
     .await
@@ -49,7 +53,10 @@ pub(super) async fn enrollments(State(state): State<ApiState>, params: Params) -
 #[utoipa::path(get, path = "/decisions", params(("subject" = Option<String>, Query), ("program" = Option<String>, Query),
     ("outcome" = Option<String>, Query),
     ("cursor" = Option<String>, Query), ("limit" = Option<usize>, Query)), responses((status = 200, body = Rows<DecisionRow>)))]
-pub(super) async fn decisions(State(state): State<ApiState>, params: Params) -> Answer<Rows<DecisionRow>> {
+pub(super) async fn decisions(
+    State(state): State<ApiState>,
+    params: Params,
+) -> Answer<Rows<DecisionRow>> {
     let params = params.only(&["subject", "program", "outcome", "cursor", "limit"])?;
     let page = params.page()?;
     let outcome: Option<tenure_core::decision::Outcome> = params.word("outcome")?;
@@ -84,7 +91,9 @@ pub(super) struct WhyRow {
 pub(super) async fn why(State(state): State<ApiState>, params: Params) -> Answer<WhyRow> {
     let params = params.only(&["subject", "program"])?;
     let required = |name: &str| Problem::invalid(name, "is required");
-    let subject: SubjectId = params.parsed("subject")?.ok_or_else(|| required("subject"))?;
+    let subject: SubjectId = params
+        .parsed("subject")?
+        .ok_or_else(|| required("subject"))?;
     let program = params.text("program").ok_or_else(|| required("program"))?;
     answer(&state, move |node| {
         let why = query(node).why(subject, &program)?;
@@ -95,7 +104,11 @@ pub(super) async fn why(State(state): State<ApiState>, params: Params) -> Answer
             subject: subject.to_string(),
             program,
             summary: why.summary,
-            enrollments: why.enrollments.into_iter().map(EnrollmentRow::from).collect(),
+            enrollments: why
+                .enrollments
+                .into_iter()
+                .map(EnrollmentRow::from)
+                .collect(),
             decisions: why.decisions.into_iter().map(DecisionRow::from).collect(),
         })
     })
@@ -106,7 +119,10 @@ pub(super) async fn why(State(state): State<ApiState>, params: Params) -> Answer
 #[utoipa::path(get, path = "/messages", params(("state" = Option<String>, Query), ("program" = Option<String>, Query),
     ("person" = Option<String>, Query), ("subject" = Option<String>, Query),
     ("cursor" = Option<String>, Query), ("limit" = Option<usize>, Query)), responses((status = 200, body = Rows<MessageRow>)))]
-pub(super) async fn messages(State(state): State<ApiState>, params: Params) -> Answer<Rows<MessageRow>> {
+pub(super) async fn messages(
+    State(state): State<ApiState>,
+    params: Params,
+) -> Answer<Rows<MessageRow>> {
     let params = params.only(&["state", "program", "person", "subject", "cursor", "limit"])?;
     let page = params.page()?;
     let filter = MessageFilter {
@@ -117,7 +133,9 @@ pub(super) async fn messages(State(state): State<ApiState>, params: Params) -> A
     };
     answer(&state, move |node| {
         let rows = node.store().messages(&filter, &one_more(&page))?;
-        let listed = Listed::cut(rows, page.limit, |row| instant_cursor(row.intent.decided_at, row.intent.id));
+        let listed = Listed::cut(rows, page.limit, |row| {
+            instant_cursor(row.intent.decided_at, row.intent.id)
+        });
         Ok(listed.map(MessageRow::from).into())
     })
     .await
@@ -125,7 +143,10 @@ pub(super) async fn messages(State(state): State<ApiState>, params: Params) -> A
 
 /// How many messages are in each state.
 #[utoipa::path(get, path = "/messages/counts", responses((status = 200, body = BTreeMap<String, u64>)))]
-pub(super) async fn message_counts(State(state): State<ApiState>, params: Params) -> Answer<BTreeMap<String, u64>> {
+pub(super) async fn message_counts(
+    State(state): State<ApiState>,
+    params: Params,
+) -> Answer<BTreeMap<String, u64>> {
     params.only(&[])?;
     answer(&state, |node| {
         let counts = node.store().message_counts()?.into_iter();
@@ -148,26 +169,37 @@ pub(super) struct MessageDetail {
 }
 
 fn message_id(text: &str) -> Result<MessageId, Problem> {
-    text.parse().map_err(|_| Problem::not_found("message", text))
+    text.parse()
+        .map_err(|_| Problem::not_found("message", text))
 }
 
 /// One message.
 #[utoipa::path(get, path = "/messages/{message}", params(("message" = String, Path)), responses((status = 200, body = MessageDetail)))]
-pub(super) async fn message(State(state): State<ApiState>, Path(id): Path<String>, params: Params) -> Answer<MessageDetail> {
+pub(super) async fn message(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    params: Params,
+) -> Answer<MessageDetail> {
     params.only(&[])?;
     let id = message_id(&id)?;
     answer(&state, move |node| {
         let found = node.store().message(id)?;
         let message = found.ok_or_else(|| Problem::not_found("message", &id.to_string()))?;
         let to = Some(message.intent.to.to_string()).filter(|to| !to.is_empty());
-        Ok(MessageDetail { to, row: message.into() })
+        Ok(MessageDetail {
+            to,
+            row: message.into(),
+        })
     })
     .await
 }
 
 /// What the recipient of a message sees; until it is sent, then its data is forgotten.
 #[utoipa::path(get, path = "/messages/{message}/preview", params(("message" = String, Path)), responses((status = 200, body = Object)))]
-pub(super) async fn message_preview(State(state): State<ApiState>, Path(id): Path<String>) -> Answer<Rendered> {
+pub(super) async fn message_preview(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+) -> Answer<Rendered> {
     let id = message_id(&id)?;
     answer(&state, move |node| Ok(node.preview_message(id)?)).await
 }
@@ -201,7 +233,9 @@ pub(super) async fn tasks(State(state): State<ApiState>, params: Params) -> Answ
     };
     answer(&state, move |node| {
         let rows = node.store().tasks(&filter, &one_more(&page))?;
-        let listed = Listed::cut(rows, page.limit, |row| instant_cursor(row.intent.created_at, row.intent.id));
+        let listed = Listed::cut(rows, page.limit, |row| {
+            instant_cursor(row.intent.created_at, row.intent.id)
+        });
         Ok(listed.map(TaskRow::from).into())
     })
     .await
@@ -216,9 +250,16 @@ pub(super) struct Completion {
 
 /// Completes a task.
 #[utoipa::path(post, path = "/tasks/{task}/complete", params(("task" = String, Path)), request_body = Completion, responses((status = 200, body = Done)))]
-pub(super) async fn complete(State(state): State<ApiState>, Path(id): Path<String>, Json(body): Json<Completion>) -> Answer<Done> {
+pub(super) async fn complete(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    Input(body): Input<Completion>,
+) -> Answer<Done> {
     let id: TaskId = id.parse().map_err(|_| Problem::not_found("task", &id))?;
-    act(&state, move |node| Ok(node.complete_task(id, body.outcome.as_deref())?)).await
+    act(&state, move |node| {
+        Ok(node.complete_task(id, body.outcome.as_deref())?)
+    })
+    .await
 }
 
 /// A log entry that could not be processed.
@@ -233,7 +274,10 @@ pub(super) struct DeadLetterRow {
 /// What could not be processed, the latest first.
 #[utoipa::path(get, path = "/dead-letters", params(("cursor" = Option<String>, Query), ("limit" = Option<usize>, Query)),
     responses((status = 200, body = Rows<DeadLetterRow>)))]
-pub(super) async fn dead_letters(State(state): State<ApiState>, params: Params) -> Answer<Rows<DeadLetterRow>> {
+pub(super) async fn dead_letters(
+    State(state): State<ApiState>,
+    params: Params,
+) -> Answer<Rows<DeadLetterRow>> {
     let page = params.only(&["cursor", "limit"])?.page()?;
     answer(&state, move |node| {
         let rows = node.store().dead_letters(&one_more(&page))?;
@@ -252,21 +296,40 @@ pub(super) async fn dead_letters(State(state): State<ApiState>, params: Params) 
 /// Processes a dead letter again: its entry is appended anew, at the end of the log.
 #[utoipa::path(post, path = "/dead-letters/{id}/replay", params(("id" = u64, Path)), responses((status = 200, body = Done)))]
 pub(super) async fn replay(State(state): State<ApiState>, Path(id): Path<String>) -> Answer<Done> {
-    let number: u64 = id.parse().map_err(|_| Problem::not_found("dead letter", &id))?;
+    let number: u64 = id
+        .parse()
+        .map_err(|_| Problem::not_found("dead letter", &id))?;
     act(&state, move |node| {
         let missing = || Problem::not_found("dead letter", &id);
-        let mut page = Page { after: None, limit: 1_000 };
+        let mut page = Page {
+            after: None,
+            limit: 1_000,
+        };
         let letter = loop {
             let rows = node.store().dead_letters(&page)?;
             if let Some(found) = rows.iter().find(|letter| letter.id == number) {
                 break found.clone();
             }
-            page.after = Some(rows.last().map(|row| instant_cursor(row.at, row.id)).ok_or_else(missing)?);
+            page.after = Some(
+                rows.last()
+                    .map(|row| instant_cursor(row.at, row.id))
+                    .ok_or_else(missing)?,
+            );
         };
-        let chunk = node.store().read_log(letter.position, 1, None)?.into_iter().next().ok_or_else(missing)?;
-        let entry = decode(chunk.first, &chunk.bytes).flatten().find(|entry| entry.position == letter.position);
+        let chunk = node
+            .store()
+            .read_log(letter.position, 1, None)?
+            .into_iter()
+            .next()
+            .ok_or_else(missing)?;
+        let entry = decode(chunk.first, &chunk.bytes)
+            .flatten()
+            .find(|entry| entry.position == letter.position);
         let body = entry.map(|entry| owned(entry.body)).ok_or_else(missing)?;
-        let batch = Batch { dead_letters_removed: vec![number], ..Batch::default() };
+        let batch = Batch {
+            dead_letters_removed: vec![number],
+            ..Batch::default()
+        };
         node.writer().append(vec![body], batch)?;
         Ok(())
     })

@@ -157,7 +157,11 @@ fn names(state: &SubjectState, kind: IdentifierKind) -> Vec<String> {
 }
 
 fn traits(state: &SubjectState) -> Map<String, Json> {
-    state.traits.iter().map(|(name, value)| (name.to_owned(), value.to_json())).collect()
+    state
+        .traits
+        .iter()
+        .map(|(name, value)| (name.to_owned(), value.to_json()))
+        .collect()
 }
 
 fn segments(state: &SubjectState) -> Vec<String> {
@@ -177,7 +181,9 @@ impl From<SubjectState> for PersonRow {
             account: state.account.as_ref().map(text),
             traits: traits(&state),
             segments: segments(&state),
-            consents: consents.map(|(topic, on)| (topic.to_string(), *on)).collect(),
+            consents: consents
+                .map(|(topic, on)| (topic.to_string(), *on))
+                .collect(),
             suppressed: state.contact.suppressed,
             created_at: text(&state.created_at),
             seen_at: text(&state.seen_at),
@@ -214,18 +220,35 @@ impl From<Item> for TimelineRow {
             summary: None,
         };
         match item.kind {
-            ItemKind::Event { id, name, properties, person, historical } => {
+            ItemKind::Event {
+                id,
+                name,
+                properties,
+                person,
+                historical,
+            } => {
                 row.name = Some(name);
                 row.id = Some(text(&id));
                 row.person = person.as_ref().map(text);
                 row.properties = Some(serde_json::from_str(&properties).unwrap_or_default());
                 row.historical = Some(historical);
             }
-            ItemKind::Profile { traits, identifiers } => {
+            ItemKind::Profile {
+                traits,
+                identifiers,
+            } => {
                 row.kind = "profile";
-                let json = |value: Option<tenure_core::value::Value>| value.map_or(Json::Null, |value| value.to_json());
-                row.traits = Some(traits.into_iter().map(|(name, value)| (name.into(), json(value))).collect());
-                row.summary = (!identifiers.is_empty()).then(|| format!("{} name(s) learned", identifiers.len()));
+                let json = |value: Option<tenure_core::value::Value>| {
+                    value.map_or(Json::Null, |value| value.to_json())
+                };
+                row.traits = Some(
+                    traits
+                        .into_iter()
+                        .map(|(name, value)| (name.into(), json(value)))
+                        .collect(),
+                );
+                row.summary = (!identifiers.is_empty())
+                    .then(|| format!("{} name(s) learned", identifiers.len()));
             }
             ItemKind::Merge(merge) => {
                 row.kind = "merge";
@@ -233,8 +256,14 @@ impl From<Item> for TimelineRow {
             }
             ItemKind::Move(moved) => {
                 row.kind = "move";
-                let name = |account: Option<tenure_core::id::AccountId>| account.map_or_else(|| "no account".into(), |id| id.to_string());
-                row.summary = Some(format!("moved from {} to {}", name(moved.from), name(moved.to)));
+                let name = |account: Option<tenure_core::id::AccountId>| {
+                    account.map_or_else(|| "no account".into(), |id| id.to_string())
+                };
+                row.summary = Some(format!(
+                    "moved from {} to {}",
+                    name(moved.from),
+                    name(moved.to)
+                ));
             }
         }
         row

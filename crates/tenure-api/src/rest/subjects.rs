@@ -1,6 +1,5 @@
 //! People, accounts and segments.
 
-use axum::Json;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 use tenure_app::node::Node;
@@ -11,14 +10,18 @@ use tenure_core::lang::sentence;
 use tenure_core::log::IdentifierKind;
 use tenure_core::subject::SubjectState;
 
-use super::params::{Params, one_more};
+use super::params::{Input, Params, one_more};
 use super::rows::{AccountRow, PersonRow, TimelineRow};
 use super::{Answer, Done, Rows, answer, query};
 use crate::ApiState;
 use crate::problem::Problem;
 
 fn known(node: &Node, subject: SubjectId) -> Result<SubjectState, Problem> {
-    let what = if subject.person().is_some() { "person" } else { "account" };
+    let what = if subject.person().is_some() {
+        "person"
+    } else {
+        "account"
+    };
     let state = query(node).subject(subject)?;
     let mut state = state.ok_or_else(|| Problem::not_found(what, &subject.to_string()))?;
     if let Some(plan) = node.live().plan() {
@@ -34,7 +37,8 @@ pub(super) fn person_id(text: &str) -> Result<PersonId, Problem> {
 }
 
 fn account_id(text: &str) -> Result<AccountId, Problem> {
-    text.parse().map_err(|_| Problem::not_found("account", text))
+    text.parse()
+        .map_err(|_| Problem::not_found("account", text))
 }
 
 /// People: all, of an account, or by a name.
@@ -42,8 +46,18 @@ fn account_id(text: &str) -> Result<AccountId, Problem> {
     ("user_id" = Option<String>, Query), ("anonymous_id" = Option<String>, Query), ("email" = Option<String>, Query),
     ("account" = Option<String>, Query, description = "Id or external id"),
     ("cursor" = Option<String>, Query), ("limit" = Option<usize>, Query)), responses((status = 200, body = Rows<PersonRow>)))]
-pub(super) async fn people(State(state): State<ApiState>, params: Params) -> Answer<Rows<PersonRow>> {
-    let params = params.only(&["user_id", "anonymous_id", "email", "account", "cursor", "limit"])?;
+pub(super) async fn people(
+    State(state): State<ApiState>,
+    params: Params,
+) -> Answer<Rows<PersonRow>> {
+    let params = params.only(&[
+        "user_id",
+        "anonymous_id",
+        "email",
+        "account",
+        "cursor",
+        "limit",
+    ])?;
     let page = params.page()?;
     answer(&state, move |node| {
         for (name, kind) in [
@@ -53,15 +67,24 @@ pub(super) async fn people(State(state): State<ApiState>, params: Params) -> Ans
         ] {
             if let Some(text) = params.text(name) {
                 let found = query(node).person_named(kind, &text)?;
-                let found = found.map(|id| known(node, SubjectId::Person(id))).transpose();
+                let found = found
+                    .map(|id| known(node, SubjectId::Person(id)))
+                    .transpose();
                 // A name that is bound before anything is stored of the person yet.
-                let rows = found.ok().flatten().into_iter().map(PersonRow::from).collect();
+                let rows = found
+                    .ok()
+                    .flatten()
+                    .into_iter()
+                    .map(PersonRow::from)
+                    .collect();
                 return Ok(Listed { rows, next: None }.into());
             }
         }
         let listed = match params.text("account") {
             Some(text) => {
-                let account = text.parse().unwrap_or_else(|_| query(node).account_named(&text));
+                let account = text
+                    .parse()
+                    .unwrap_or_else(|_| query(node).account_named(&text));
                 query(node).people_of(account, &page)?
             }
             None => query(node).subjects(Audience::Person, &page)?,
@@ -73,10 +96,17 @@ pub(super) async fn people(State(state): State<ApiState>, params: Params) -> Ans
 
 /// One person.
 #[utoipa::path(get, path = "/people/{person}", params(("person" = String, Path)), responses((status = 200, body = PersonRow)))]
-pub(super) async fn person(State(state): State<ApiState>, Path(id): Path<String>, params: Params) -> Answer<PersonRow> {
+pub(super) async fn person(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    params: Params,
+) -> Answer<PersonRow> {
     params.only(&[])?;
     let id = person_id(&id)?;
-    answer(&state, move |node| known(node, SubjectId::Person(id)).map(PersonRow::from)).await
+    answer(&state, move |node| {
+        known(node, SubjectId::Person(id)).map(PersonRow::from)
+    })
+    .await
 }
 
 /// What happened to a person, the latest first.
@@ -93,27 +123,43 @@ pub(super) async fn person_timeline(
 /// Accounts: all, or by external id.
 #[utoipa::path(get, path = "/accounts", params(("external_id" = Option<String>, Query),
     ("cursor" = Option<String>, Query), ("limit" = Option<usize>, Query)), responses((status = 200, body = Rows<AccountRow>)))]
-pub(super) async fn accounts(State(state): State<ApiState>, params: Params) -> Answer<Rows<AccountRow>> {
+pub(super) async fn accounts(
+    State(state): State<ApiState>,
+    params: Params,
+) -> Answer<Rows<AccountRow>> {
     let params = params.only(&["external_id", "cursor", "limit"])?;
     let page = params.page()?;
     answer(&state, move |node| {
         if let Some(text) = params.text("external_id") {
             let id = SubjectId::Account(query(node).account_named(&text));
-            let found = query(node).subject(id)?.map(|_| known(node, id)).transpose()?;
+            let found = query(node)
+                .subject(id)?
+                .map(|_| known(node, id))
+                .transpose()?;
             let rows = found.into_iter().map(AccountRow::from).collect();
             return Ok(Listed { rows, next: None }.into());
         }
-        Ok(query(node).subjects(Audience::Account, &page)?.map(AccountRow::from).into())
+        Ok(query(node)
+            .subjects(Audience::Account, &page)?
+            .map(AccountRow::from)
+            .into())
     })
     .await
 }
 
 /// One account.
 #[utoipa::path(get, path = "/accounts/{account}", params(("account" = String, Path)), responses((status = 200, body = AccountRow)))]
-pub(super) async fn account(State(state): State<ApiState>, Path(id): Path<String>, params: Params) -> Answer<AccountRow> {
+pub(super) async fn account(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    params: Params,
+) -> Answer<AccountRow> {
     params.only(&[])?;
     let id = account_id(&id)?;
-    answer(&state, move |node| known(node, SubjectId::Account(id)).map(AccountRow::from)).await
+    answer(&state, move |node| {
+        known(node, SubjectId::Account(id)).map(AccountRow::from)
+    })
+    .await
 }
 
 /// What happened to an account and its people, the latest first.
@@ -127,7 +173,11 @@ pub(super) async fn account_timeline(
     timeline(&state, SubjectId::Account(account_id(&id)?), params).await
 }
 
-async fn timeline(state: &ApiState, subject: SubjectId, params: Params) -> Answer<Rows<TimelineRow>> {
+async fn timeline(
+    state: &ApiState,
+    subject: SubjectId,
+    params: Params,
+) -> Answer<Rows<TimelineRow>> {
     let params = params.only(&["cursor", "limit"])?;
     let page = params.page()?;
     let before = params.parsed("cursor")?;
@@ -151,7 +201,11 @@ pub(super) struct Choice {
 
 /// Notes a person's choice about a topic, or about all marketing.
 #[utoipa::path(post, path = "/people/{person}/consent", params(("person" = String, Path)), request_body = Choice, responses((status = 200, body = Done)))]
-pub(super) async fn consent(State(state): State<ApiState>, Path(id): Path<String>, Json(choice): Json<Choice>) -> Answer<Done> {
+pub(super) async fn consent(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    Input(choice): Input<Choice>,
+) -> Answer<Done> {
     let id = person_id(&id)?;
     answer(&state, move |node| {
         known(node, SubjectId::Person(id))?;
@@ -173,11 +227,19 @@ pub(super) struct Suppression {
 
 /// Suppresses a person's address, or lifts that.
 #[utoipa::path(post, path = "/people/{person}/suppress", params(("person" = String, Path)), request_body = Suppression, responses((status = 200, body = Done)))]
-pub(super) async fn suppress(State(state): State<ApiState>, Path(id): Path<String>, Json(wish): Json<Suppression>) -> Answer<Done> {
+pub(super) async fn suppress(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    Input(wish): Input<Suppression>,
+) -> Answer<Done> {
     let id = person_id(&id)?;
     answer(&state, move |node| {
         known(node, SubjectId::Person(id))?;
-        node.suppress(id, wish.suppressed, wish.reason.as_deref().unwrap_or("by hand"))?;
+        node.suppress(
+            id,
+            wish.suppressed,
+            wish.reason.as_deref().unwrap_or("by hand"),
+        )?;
         Ok(Done {})
     })
     .await
@@ -207,21 +269,37 @@ fn segment_rows(node: &Node) -> Result<Vec<SegmentRow>, Problem> {
         audience: segment.audience,
         when: segment.when.text.clone(),
         sentence: sentence(&segment.when.expr),
-        member_count: counts.iter().find(|(name, _)| **name == *segment.name).map_or(0, |(_, count)| *count),
+        member_count: counts
+            .iter()
+            .find(|(name, _)| **name == *segment.name)
+            .map_or(0, |(_, count)| *count),
     };
     Ok(segments.map(row).collect())
 }
 
 /// Segments with the number of their members.
 #[utoipa::path(get, path = "/segments", responses((status = 200, body = Rows<SegmentRow>)))]
-pub(super) async fn segments(State(state): State<ApiState>, params: Params) -> Answer<Rows<SegmentRow>> {
+pub(super) async fn segments(
+    State(state): State<ApiState>,
+    params: Params,
+) -> Answer<Rows<SegmentRow>> {
     params.only(&["cursor", "limit"])?;
-    answer(&state, |node| Ok(Rows { data: segment_rows(node)?, next_cursor: None })).await
+    answer(&state, |node| {
+        Ok(Rows {
+            data: segment_rows(node)?,
+            next_cursor: None,
+        })
+    })
+    .await
 }
 
 /// One segment.
 #[utoipa::path(get, path = "/segments/{segment}", params(("segment" = String, Path)), responses((status = 200, body = SegmentRow)))]
-pub(super) async fn segment(State(state): State<ApiState>, Path(name): Path<String>, params: Params) -> Answer<SegmentRow> {
+pub(super) async fn segment(
+    State(state): State<ApiState>,
+    Path(name): Path<String>,
+    params: Params,
+) -> Answer<SegmentRow> {
     params.only(&[])?;
     answer(&state, move |node| {
         let found = segment_rows(node)?.into_iter().find(|row| row.name == name);
@@ -240,7 +318,11 @@ pub(super) struct MemberRow {
 /// Who is in a segment now, in id order.
 #[utoipa::path(get, path = "/segments/{segment}/members", params(("segment" = String, Path),
     ("cursor" = Option<String>, Query), ("limit" = Option<usize>, Query)), responses((status = 200, body = Rows<MemberRow>)))]
-pub(super) async fn members(State(state): State<ApiState>, Path(name): Path<String>, params: Params) -> Answer<Rows<MemberRow>> {
+pub(super) async fn members(
+    State(state): State<ApiState>,
+    Path(name): Path<String>,
+    params: Params,
+) -> Answer<Rows<MemberRow>> {
     let page = params.only(&["cursor", "limit"])?.page()?;
     answer(&state, move |node| {
         if !segment_rows(node)?.iter().any(|row| row.name == name) {
@@ -248,7 +330,10 @@ pub(super) async fn members(State(state): State<ApiState>, Path(name): Path<Stri
         }
         let rows = node.store().members(&name, &one_more(&page))?;
         let listed = Listed::cut(rows, page.limit, |member| member.subject.to_string());
-        let row = |member: tenure_store::row::Member| MemberRow { subject: member.subject.to_string(), since: member.since.to_string() };
+        let row = |member: tenure_store::row::Member| MemberRow {
+            subject: member.subject.to_string(),
+            since: member.since.to_string(),
+        };
         Ok(listed.map(row).into())
     })
     .await

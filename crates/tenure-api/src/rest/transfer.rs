@@ -36,7 +36,10 @@ const EXPORT_BLOCK_BYTES: usize = 64 * 1024;
 
 /// Takes many calls of the tracking API's shape; as history, unless it says `"historical": false`.
 #[utoipa::path(post, path = "/import", request_body = Object, responses((status = 200, body = Report), (status = 400, body = Report)))]
-pub(super) async fn import(State(state): State<ApiState>, request: Request) -> Result<Response, Problem> {
+pub(super) async fn import(
+    State(state): State<ApiState>,
+    request: Request,
+) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let bytes = read_body(&parts.headers, body, IMPORT_BYTES).await?;
     let text = body_text(&bytes)?;
@@ -63,12 +66,21 @@ enum What {
 /// Everything of one kind, one JSON object a line.
 #[utoipa::path(get, path = "/export", params(("what" = Option<String>, Query, description = "`events` (default), `people` or `accounts`")),
     responses((status = 200, content_type = "application/x-ndjson", body = String)))]
-pub(super) async fn export(State(state): State<ApiState>, params: Params) -> Result<Response, Problem> {
-    let what = params.only(&["what"])?.word("what")?.unwrap_or(What::Events);
+pub(super) async fn export(
+    State(state): State<ApiState>,
+    params: Params,
+) -> Result<Response, Problem> {
+    let what = params
+        .only(&["what"])?
+        .word("what")?
+        .unwrap_or(What::Events);
     let (sender, receiver) = channel::<Result<Bytes, std::io::Error>>(EXPORT_BLOCKS);
     let node = Arc::clone(&state.node);
     tokio::task::spawn_blocking(move || {
-        let mut lines = Lines { sender, block: Vec::new() };
+        let mut lines = Lines {
+            sender,
+            block: Vec::new(),
+        };
         let written = match what {
             What::Events => events(&node, &mut lines),
             What::People => subjects(&node, Audience::Person, &mut lines),
@@ -77,7 +89,11 @@ pub(super) async fn export(State(state): State<ApiState>, params: Params) -> Res
         // A cut-off body tells the reader that something is missing.
         match written {
             Ok(()) => drop(lines.flush()),
-            Err(_) => drop(lines.sender.blocking_send(Err(std::io::Error::other("the export failed")))),
+            Err(_) => drop(
+                lines
+                    .sender
+                    .blocking_send(Err(std::io::Error::other("the export failed"))),
+            ),
         }
     });
     let body = Body::from_stream(ReceiverStream::new(receiver));
@@ -108,7 +124,10 @@ impl Lines {
 }
 
 fn subjects(node: &Node, audience: Audience, lines: &mut Lines) -> Result<(), Problem> {
-    let mut page = Page { after: None, limit: 500 };
+    let mut page = Page {
+        after: None,
+        limit: 500,
+    };
     loop {
         let listed = query(node).subjects(audience, &page)?;
         for state in listed.rows {
@@ -136,7 +155,9 @@ fn events(node: &Node, lines: &mut Lines) -> Result<(), Problem> {
                     Entry::Event(event) => event.account,
                     _ => continue,
                 };
-                let Some(item) = Item::from_entry(entry) else { continue };
+                let Some(item) = Item::from_entry(entry) else {
+                    continue;
+                };
                 let row = serde_json::to_value(TimelineRow::from(item)).unwrap_or_default();
                 let mut row: Map<String, Value> = row.as_object().cloned().unwrap_or_default();
                 row.insert("account".into(), json!(account.map(|id| id.to_string())));
@@ -158,5 +179,10 @@ pub(super) struct ReportRow {
 /// Takes a delivery report or complaint as it came: a raw message (`message/rfc822`).
 #[utoipa::path(post, path = "/bounces", request_body(content = String, content_type = "message/rfc822"), responses((status = 200, body = ReportRow)))]
 pub(super) async fn bounces(State(state): State<ApiState>, raw: Bytes) -> Answer<ReportRow> {
-    answer(&state, move |node| Ok(ReportRow { recorded: node.record_report(&raw)?.map(str::to_owned) })).await
+    answer(&state, move |node| {
+        Ok(ReportRow {
+            recorded: node.record_report(&raw)?.map(str::to_owned),
+        })
+    })
+    .await
 }

@@ -77,7 +77,10 @@ pub(super) struct PlanVersionRow {
 
 /// All published plans, the latest first.
 #[utoipa::path(get, path = "/plans", responses((status = 200, body = Rows<PlanVersionRow>)))]
-pub(super) async fn plans(State(state): State<ApiState>, params: Params) -> Answer<Rows<PlanVersionRow>> {
+pub(super) async fn plans(
+    State(state): State<ApiState>,
+    params: Params,
+) -> Answer<Rows<PlanVersionRow>> {
     params.only(&["cursor", "limit"])?;
     answer(&state, |node| {
         let rows = node.store().plans()?.into_iter().rev();
@@ -86,7 +89,10 @@ pub(super) async fn plans(State(state): State<ApiState>, params: Params) -> Answ
             published_at: row.published_at.to_string(),
             author: row.author.into(),
         });
-        Ok(Rows { data: data.collect(), next_cursor: None })
+        Ok(Rows {
+            data: data.collect(),
+            next_cursor: None,
+        })
     })
     .await
 }

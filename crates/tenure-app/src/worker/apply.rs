@@ -86,6 +86,7 @@ impl Worker {
         // While replaying, wake-ups up to the committed time had their output committed.
         let replayed = until <= self.replay_until.at;
         for id in due {
+            self.roots.waking(id, until);
             self.ready(id);
             let held = self.roots.get_mut(id);
             engine::wake(&self.plan, &mut held.root, until, &mut self.out);
@@ -230,6 +231,7 @@ impl Worker {
         if !self.is_news(to, entry.position) {
             return;
         }
+        self.roots.link(from, to);
         self.ready(to);
         let mut state = state.unwrap_or_else(|| {
             SubjectState::new(
@@ -273,6 +275,10 @@ impl Worker {
                 let (now, out) = (entry.received_at, &mut self.out);
                 engine::rename_person(&self.plan, root, merge.from, merge.into, now, out);
                 self.roots.touched(from, entry.position);
+                self.roots.link(from, into);
+            } else {
+                // A row that outlived a crash between the merge and its removal.
+                self.roots.get_mut(from).root.remove(merge.from);
             }
             state
         };

@@ -15,6 +15,10 @@ use crate::error::AppError;
 
 /// How often a cycle begins, in milliseconds.
 const CYCLE_EVERY_MS: i64 = 5_000;
+/// With few changes a cycle costs little and begins sooner, so that lists follow closely.
+const SMALL_CYCLE_EVERY_MS: i64 = 500;
+/// How many changed roots are few.
+const SMALL_CYCLE_ROOTS: usize = 1_000;
 /// A cycle begins early once so many roots have changed.
 const CYCLE_AT_ROOTS: usize = 60_000;
 /// How many states go into one part.
@@ -33,7 +37,13 @@ pub(super) struct Cycle {
 
 impl Worker {
     pub(super) fn next_cycle_at(&self) -> Timestamp {
-        self.cycle_begun_at.plus_ms(CYCLE_EVERY_MS)
+        let small = self.roots.dirty_count() <= SMALL_CYCLE_ROOTS;
+        let every_ms = if small {
+            SMALL_CYCLE_EVERY_MS
+        } else {
+            CYCLE_EVERY_MS
+        };
+        self.cycle_begun_at.plus_ms(every_ms)
     }
 
     pub(super) fn begin_cycle(&mut self, now: Timestamp) {

@@ -102,7 +102,7 @@ pub(super) fn to_html(mjml: &str) -> Result<String, String> {
     let parsed = mrml::parse(mjml).map_err(|error| describe(&error))?;
     parsed
         .element
-        .render(&RenderOptions::default())
+        .render(&options())
         .map_err(|error| error.to_string())
 }
 
@@ -144,12 +144,21 @@ pub(super) fn lay_out(text: &str, scan: &Scan) -> (Layout, Vec<MjmlProblem>) {
         message: warning.kind.to_string(),
         is_doubtful: true,
     }));
-    let html = parsed.element.render(&RenderOptions::default()).ok();
+    let html = parsed.element.render(&options()).ok();
     let layout = match html.filter(|html| is_safe && keeps_order(html, scan)) {
         Some(html) => Layout::Once(html),
         None => Layout::EachTime,
     };
     (layout, problems)
+}
+
+/// No fonts are fetched from elsewhere: a recipient's reading is not told to third parties.
+/// A template that wants one says so with `mj-font`.
+fn options() -> RenderOptions {
+    RenderOptions {
+        fonts: std::collections::HashMap::new(),
+        ..RenderOptions::default()
+    }
 }
 
 fn is_too_deep(mjml: &str) -> bool {

@@ -311,7 +311,9 @@ fn hash_value(value: &Value, hasher: &mut blake3::Hasher) {
             hasher
                 .update(&[3])
                 .update(&(items.len() as u64).to_le_bytes());
-            items.iter().for_each(|item| hash_value(item, hasher));
+            for item in items {
+                hash_value(item, hasher);
+            }
             hasher
         }
     };

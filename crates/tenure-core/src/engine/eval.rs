@@ -59,8 +59,8 @@ impl<'a> Scene<'a> {
             plan,
             audience,
             own,
-            account: root.account.as_ref(),
-            people_count: in_account.then_some(root.people.len()),
+            account: root.account(),
+            people_count: in_account.then_some(root.people().len()),
             event: None,
             now,
             reads: None,
@@ -537,7 +537,10 @@ fn crossing_ms(op: Comparison, difference: f64, slope: f64) -> Option<i64> {
 fn equals(value: &Val<'_>, other: &Value) -> bool {
     match (value, other) {
         (Val::Bool(left), Value::Bool(right)) => left == right,
-        (Val::Number { value: left, .. }, Value::Number(right)) => left == right,
+        // Values are equal when their numbers are the same, as in `Value`'s own equality.
+        (Val::Number { value: left, .. }, number @ Value::Number(_)) => {
+            Value::Number(*left) == *number
+        }
         (Val::Text(left), Value::Text(right)) => *left == &**right,
         (Val::List(left), Value::List(right)) => left == right,
         _ => false,

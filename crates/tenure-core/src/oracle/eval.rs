@@ -26,11 +26,13 @@ enum Val {
 }
 
 fn number(value: f64) -> Option<Val> {
-    value.is_finite().then_some(Val::Plain(Value::Number(value)))
+    value
+        .is_finite()
+        .then_some(Val::Plain(Value::Number(value)))
 }
 
-fn flag(value: bool) -> Option<Val> {
-    Some(Val::Plain(Value::Bool(value)))
+fn flag(value: bool) -> Val {
+    Val::Plain(Value::Bool(value))
 }
 
 impl Asked<'_> {
@@ -42,7 +44,7 @@ impl Asked<'_> {
     }
 
     pub(super) fn logic(&self, expr: &Expr) -> Option<bool> {
-        truth(self.eval(expr, None))
+        truth(self.eval(expr, None).as_ref())
     }
 
     /// Whose value an expression of `scope` reads; `None` if there is nobody.
@@ -73,56 +75,8 @@ impl Asked<'_> {
             Expr::Aggregate(scope, aggregate) => self.aggregate(self.whose(*scope)?, aggregate),
             Expr::Since(inner) => number(now - as_instant(&ask(inner)?)?),
             Expr::Until(inner) => number(as_instant(&ask(inner)?)? - now),
-            Expr::Not(inner) => flag(!truth(ask(inner))?),
-            Expr::And(all) => {
-                let answers: Vec<_> = all.iter().map(|part| truth(ask(part))).collect();
-                if answers.contains(&Some(false)) {
-                    flag(false)
-                } else {
-                    flag(answers.iter().all(Option::is_some)).filter(|_| !answers.contains(&None))
-                }
-            }
-            Expr::Or(all) => {
-                let answers: Vec<_> = all.iter().map(|part| truth(ask(part))).collect();
-                if answers.contains(&Some(true)) {
-                    flag(true)
-                } else {
-                    flag(false).filter(|_| !answers.contains(&None))
-                }
-            }
-            Expr::Compare(comparison, left, right) => {
-                compare(*comparison, ask(left)?, ask(right)?).and_then(flag)
-            }
-            Expr::In(inner, values) => {
-                let value = ask(inner)?;
-                flag(values.iter().any(|known| value == Val::Plain(known.clone())))
-            }
-            Expr::Contains(whole, part) => match (ask(whole)?, ask(part)?) {
-                (Val::Plain(Value::Text(whole)), Val::Plain(Value::Text(part))) => {
-                    flag(whole.contains(&*part))
-                }
-                (Val::Plain(Value::List(items)), part) => {
-                    flag(items.into_iter().any(|item| Val::Plain(item) == part))
-                }
-                _ => None,
-            },
-            Expr::StartsWith(whole, part) => match (ask(whole)?, ask(part)?) {
-                (Val::Plain(Value::Text(whole)), Val::Plain(Value::Text(part))) => {
-                    flag(whole.starts_with(&*part))
-                }
-                _ => None,
-            },
-            Expr::Known(inner) => flag(ask(inner).is_some()),
             Expr::Arithmetic(operator, left, right) => {
                 arithmetic(*operator, ask(left)?, ask(right)?)
-            }
-            Expr::InSegment(scope, name) => self.in_segment(*scope, name),
-            Expr::Held(inner, for_ms) => {
-                let held = self.oracle.held(self.subject, inner, self.moment)?;
-                match held.value? {
-                    true => flag(held.since.plus_ms(*for_ms) <= self.moment.at),
-                    false => flag(false),
-                }
             }
             Expr::PeopleCount(_) => {
                 let SubjectId::Account(account) = self.whose(Scope::Account)? else {
@@ -130,17 +84,67 @@ impl Asked<'_> {
                 };
                 number(self.oracle.facts.people_count(account, self.moment.known) as f64)
             }
+            _ => self.truth_of(expr, event).map(flag),
         }
     }
 
-    fn in_segment(&self, scope: Scope, name: &str) -> Option<Val> {
+    /// What only ever answers yes or no.
+    fn truth_of(&self, expr: &Expr, event: Option<&PropertyMap>) -> Option<bool> {
+        let ask = |part: &Expr| self.eval(part, event);
+        match expr {
+            Expr::Not(inner) => Some(!truth(ask(inner).as_ref())?),
+            Expr::And(all) => {
+                let answers: Vec<_> = all.iter().map(|part| truth(ask(part).as_ref())).collect();
+                kleene(&answers, false)
+            }
+            Expr::Or(all) => {
+                let answers: Vec<_> = all.iter().map(|part| truth(ask(part).as_ref())).collect();
+                kleene(&answers, true)
+            }
+            Expr::Compare(comparison, left, right) => {
+                compare(*comparison, &ask(left)?, &ask(right)?)
+            }
+            Expr::In(inner, values) => {
+                let value = ask(inner)?;
+                Some(
+                    values
+                        .iter()
+                        .any(|known| value == Val::Plain(known.clone())),
+                )
+            }
+            Expr::Contains(whole, part) => match (ask(whole)?, ask(part)?) {
+                (Val::Plain(Value::Text(whole)), Val::Plain(Value::Text(part))) => {
+                    Some(whole.contains(&*part))
+                }
+                (Val::Plain(Value::List(items)), part) => {
+                    Some(items.into_iter().any(|item| Val::Plain(item) == part))
+                }
+                _ => None,
+            },
+            Expr::StartsWith(whole, part) => match (ask(whole)?, ask(part)?) {
+                (Val::Plain(Value::Text(whole)), Val::Plain(Value::Text(part))) => {
+                    Some(whole.starts_with(&*part))
+                }
+                _ => None,
+            },
+            Expr::Known(inner) => Some(ask(inner).is_some()),
+            Expr::InSegment(scope, name) => self.in_segment(*scope, name),
+            Expr::Held(inner, for_ms) => {
+                let held = self.oracle.held(self.subject, inner, self.moment)?;
+                Some(held.value? && held.since.plus_ms(*for_ms) <= self.moment.at)
+            }
+            _ => None,
+        }
+    }
+
+    fn in_segment(&self, scope: Scope, name: &str) -> Option<bool> {
         let mut segments = self.oracle.definitions.segments.iter();
         let segment = segments.find(|segment| segment.name == name)?;
         let Some(subject) = self.whose(scope) else {
-            return flag(false);
+            return Some(false);
         };
         let member = Asked { subject, ..*self }.logic(&segment.when.expr);
-        flag(member == Some(true))
+        Some(member == Some(true))
     }
 
     fn aggregate(&self, subject: SubjectId, aggregate: &Aggregate) -> Option<Val> {
@@ -154,7 +158,9 @@ impl Asked<'_> {
         };
         let passes = |properties: &PropertyMap| {
             let filter = aggregate.filter.as_deref();
-            filter.is_none_or(|filter| truth(self.eval(filter, Some(properties))) == Some(true))
+            filter.is_none_or(|filter| {
+                truth(self.eval(filter, Some(properties)).as_ref()) == Some(true)
+            })
         };
         let events = self.oracle.facts.events(subject, known);
         let counted = events.into_iter().filter(|(event, properties)| {
@@ -168,7 +174,10 @@ impl Asked<'_> {
             .iter()
             .filter_map(|(event, properties)| Some((event.occurred_at, properties.get(property?)?)))
             .collect();
-        let numbers: Vec<f64> = values.iter().filter_map(|(_, value)| value.as_number()).collect();
+        let numbers: Vec<f64> = values
+            .iter()
+            .filter_map(|(_, value)| value.as_number())
+            .collect();
         match aggregate.function {
             Function::Count => number(counted.len() as f64),
             Function::Sum => number(numbers.iter().sum()),
@@ -186,8 +195,12 @@ impl Asked<'_> {
             }
             Function::First if property.is_some() => edge(values.into_iter().min_by(by_time)),
             Function::Last if property.is_some() => edge(values.into_iter().max_by(by_time)),
-            Function::First => counted.first().map(|(e, _)| Val::Instant(e.occurred_at.0 as f64)),
-            Function::Last => counted.last().map(|(e, _)| Val::Instant(e.occurred_at.0 as f64)),
+            Function::First => counted
+                .first()
+                .map(|(e, _)| Val::Instant(e.occurred_at.0 as f64)),
+            Function::Last => counted
+                .last()
+                .map(|(e, _)| Val::Instant(e.occurred_at.0 as f64)),
         }
     }
 }
@@ -201,9 +214,17 @@ fn edge(found: Option<(Timestamp, &Value)>) -> Option<Val> {
     found.map(|(_, value)| Val::Plain(value.clone()))
 }
 
-fn truth(value: Option<Val>) -> Option<bool> {
+/// Kleene's `and` (`decisive` is false) and `or` (`decisive` is true).
+fn kleene(answers: &[Option<bool>], decisive: bool) -> Option<bool> {
+    if answers.contains(&Some(decisive)) {
+        return Some(decisive);
+    }
+    (!answers.contains(&None)).then_some(!decisive)
+}
+
+fn truth(value: Option<&Val>) -> Option<bool> {
     match value {
-        Some(Val::Plain(Value::Bool(flag))) => Some(flag),
+        Some(Val::Plain(Value::Bool(flag))) => Some(*flag),
         _ => None,
     }
 }
@@ -215,13 +236,15 @@ fn as_instant(value: &Val) -> Option<f64> {
     }
 }
 
-fn compare(comparison: Comparison, left: Val, right: Val) -> Option<bool> {
+fn compare(comparison: Comparison, left: &Val, right: &Val) -> Option<bool> {
     use Value::{Bool, List, Number, Text};
-    let order = match (&left, &right) {
+    let order = match (left, right) {
         (Val::Instant(left), Val::Instant(right))
         | (Val::Plain(Number(left)), Val::Plain(Number(right))) => left.partial_cmp(right)?,
         (Val::Instant(left), text @ Val::Plain(Text(_))) => left.partial_cmp(&as_instant(text)?)?,
-        (text @ Val::Plain(Text(_)), Val::Instant(right)) => as_instant(text)?.partial_cmp(right)?,
+        (text @ Val::Plain(Text(_)), Val::Instant(right)) => {
+            as_instant(text)?.partial_cmp(right)?
+        }
         (Val::Plain(Text(left)), Val::Plain(Text(right))) => left.cmp(right),
         (Val::Plain(Bool(_)), Val::Plain(Bool(_))) | (Val::Plain(List(_)), Val::Plain(List(_))) => {
             return match comparison {

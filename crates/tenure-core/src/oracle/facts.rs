@@ -33,10 +33,10 @@ impl<'a> Facts<'a> {
     /// Who a person turned out to be.
     pub(super) fn resolve(&self, mut person: PersonId, known: usize) -> PersonId {
         for body in self.known(known) {
-            if let Body::Merge(merge) = body {
-                if merge.from == person {
-                    person = merge.into;
-                }
+            if let Body::Merge(merge) = body
+                && merge.from == person
+            {
+                person = merge.into;
             }
         }
         person
@@ -60,7 +60,9 @@ impl<'a> Facts<'a> {
         match subject {
             SubjectId::Person(person) => {
                 self.resolve(person, known) == person
-                    && self.known(known).any(|body| Self::names(body).0 == Some(person))
+                    && self
+                        .known(known)
+                        .any(|body| Self::names(body).0 == Some(person))
             }
             SubjectId::Account(account) => self
                 .known(known)
@@ -116,12 +118,16 @@ impl<'a> Facts<'a> {
         };
         let mut best = None;
         for body in self.known(known) {
-            let Body::Profile(profile) = body else { continue };
+            let Body::Profile(profile) = body else {
+                continue;
+            };
             if !about(profile.subject) {
                 continue;
             }
             for (told, value) in &profile.traits {
-                let newer = best.as_ref().is_none_or(|(at, _)| *at <= profile.occurred_at);
+                let newer = best
+                    .as_ref()
+                    .is_none_or(|(at, _)| *at <= profile.occurred_at);
                 if **told == *name && newer {
                     best = Some((profile.occurred_at, value.clone()));
                 }

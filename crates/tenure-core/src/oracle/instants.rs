@@ -48,7 +48,9 @@ impl Constants {
 
 pub(super) fn moments(entries: &[Entry<'_>], exprs: &[&Expr], end: Timestamp) -> Vec<Moment> {
     let mut constants = Constants::default();
-    exprs.iter().for_each(|expr| Constants::of(expr, &mut constants));
+    for expr in exprs {
+        Constants::of(expr, &mut constants);
+    }
     let mut bases = constants.instants.clone();
     for entry in entries {
         bases.insert(entry.received_at.0);
@@ -73,7 +75,11 @@ pub(super) fn moments(entries: &[Entry<'_>], exprs: &[&Expr], end: Timestamp) ->
     let mut out = BTreeSet::new();
     // Each instant, the one just before it, and the one just after: `>` flips a millisecond after
     // `>=`.
-    for at in instants.iter().flat_map(|at| [at - 1, *at, at + 1]).filter(inside) {
+    for at in instants
+        .iter()
+        .flat_map(|at| [at - 1, *at, at + 1])
+        .filter(inside)
+    {
         let known = entries.partition_point(|entry| entry.received_at.0 < at);
         out.insert(Moment {
             at: Timestamp(at),
@@ -101,7 +107,10 @@ fn told_at(entry: &Entry<'_>, bases: &mut BTreeSet<i64>) {
             }
         }
         Body::Profile(profile) => {
-            let values = profile.traits.iter().filter_map(|(_, value)| value.as_ref());
+            let values = profile
+                .traits
+                .iter()
+                .filter_map(|(_, value)| value.as_ref());
             bases.extend(values.filter(|v| v.as_text().is_some()).filter_map(told));
         }
         _ => {}

@@ -41,13 +41,16 @@ pub struct Held {
     pub since: Timestamp,
 }
 
+/// The answer to a condition at each moment; `None` before the subject exists.
+type History = Vec<Option<Held>>;
+
 /// A naive evaluator over a list of entries.
 #[derive(Debug)]
 pub struct Oracle<'a> {
     definitions: &'a Definitions,
     facts: Facts<'a>,
     moments: Vec<Moment>,
-    histories: RefCell<BTreeMap<(SubjectId, String), Vec<Option<Held>>>>,
+    histories: RefCell<BTreeMap<(SubjectId, String), History>>,
 }
 
 impl<'a> Oracle<'a> {
@@ -105,8 +108,8 @@ impl<'a> Oracle<'a> {
         found
     }
 
-    fn history(&self, subject: SubjectId, expr: &Expr) -> Vec<Option<Held>> {
-        let mut out: Vec<Option<Held>> = Vec::with_capacity(self.moments.len());
+    fn history(&self, subject: SubjectId, expr: &Expr) -> History {
+        let mut out = Vec::with_capacity(self.moments.len());
         let mut last: Option<Held> = None;
         for &moment in &self.moments {
             if self.exists(subject, moment.known) {

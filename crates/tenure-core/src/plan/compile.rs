@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::define::{Definitions, Entry, ProgramDef, SignalDef};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::program::ProgramIndex;
+use crate::program::{Program, ProgramIndex};
 use crate::{policy, program};
 
 use super::conditions::ConditionSet;
@@ -12,44 +12,15 @@ use super::index::Index;
 use super::{Plan, PlanSources, Segment, Signal};
 
 pub(super) fn compile(sources: PlanSources) -> Result<Plan, Vec<Diagnostic>> {
-    let definitions = sources.current;
-    let mut conditions = ConditionSet::new(&definitions);
+    let definitions = &sources.current;
+    let mut conditions = ConditionSet::new(definitions);
     let mut diagnostics = Vec::new();
-    report_repeated_names(&definitions, &mut diagnostics);
-    let segments = segments(&definitions, &mut conditions);
-    let signals = signals(&definitions, &mut conditions);
-    let mut programs = Vec::new();
-    let mut program_names = Vec::new();
-    for def in &definitions.programs {
-        let version = sources.program_versions.get(&def.name).copied();
-        let version = version.unwrap_or(sources.version);
-        conditions.program = programs.len();
-        programs.push(program::compile(
-            def,
-            version,
-            true,
-            &definitions,
-            &mut conditions,
-            &mut diagnostics,
-        ));
-        program_names.push((def.name.as_str().into(), version));
-    }
-    conditions.quiet = true;
-    for (version, def) in &sources.retired {
-        // Problems of an older version were reported when it was published.
-        let mut known = Vec::new();
-        conditions.program = programs.len();
-        programs.push(program::compile(
-            def,
-            *version,
-            false,
-            &definitions,
-            &mut conditions,
-            &mut known,
-        ));
-        program_names.push((def.name.as_str().into(), *version));
-    }
-    let policy = policy::compile(&definitions, &mut diagnostics);
+    report_repeated_names(definitions, &mut diagnostics);
+    program::report_circles(definitions, &mut diagnostics);
+    let segments = segments(definitions, &mut conditions);
+    let signals = signals(definitions, &mut conditions);
+    let programs = programs(&sources, &mut conditions, &mut diagnostics);
+    let policy = policy::compile(definitions, &mut diagnostics);
     diagnostics.append(&mut conditions.diagnostics);
     if diagnostics
         .iter()
@@ -64,17 +35,18 @@ pub(super) fn compile(sources: PlanSources) -> Result<Plan, Vec<Diagnostic>> {
         &segments,
         &signals,
     );
-    for (def, (_, version)) in definitions.programs.iter().zip(&program_names) {
-        if *version == sources.version {
+    for (def, program) in definitions.programs.iter().zip(&programs) {
+        if program.version == sources.version {
             index_existing(def, &conditions, &mut index);
         }
     }
     let retired = sources.retired.iter().map(|(_, def)| def);
-    definitions
-        .programs
-        .iter()
-        .chain(retired)
-        .for_each(|def| index.add_program(def));
+    for def in definitions.programs.iter().chain(retired) {
+        index.add_program(def);
+    }
+    let program_index = ProgramIndex::build(&programs);
+    index.add_entries(&program_index);
+    let named = programs.iter().map(|one| (one.name.clone(), one.version));
     Ok(Plan {
         version: sources.version,
         salt: sources.salt,
@@ -83,14 +55,52 @@ pub(super) fn compile(sources: PlanSources) -> Result<Plan, Vec<Diagnostic>> {
         conditions: conditions.conditions,
         segments,
         signals,
-        program_index: ProgramIndex::build(&programs),
+        program_index,
+        program_names: named.collect(),
         programs,
-        program_names,
         policy,
         paused: sources.paused,
         index,
-        definitions,
+        definitions: sources.current,
     })
+}
+
+/// The current programs in the order of their definition, then older versions.
+fn programs(
+    sources: &PlanSources,
+    conditions: &mut ConditionSet,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<Program> {
+    let definitions = &sources.current;
+    let mut out = Vec::new();
+    for def in &definitions.programs {
+        let version = sources.program_versions.get(&def.name).copied();
+        let version = version.unwrap_or(sources.version);
+        conditions.program = out.len();
+        out.push(program::compile(
+            def,
+            version,
+            true,
+            definitions,
+            conditions,
+            diagnostics,
+        ));
+    }
+    conditions.quiet = true;
+    for (version, def) in &sources.retired {
+        // Problems of an older version were reported when it was published.
+        let mut known = Vec::new();
+        conditions.program = out.len();
+        out.push(program::compile(
+            def,
+            *version,
+            false,
+            definitions,
+            conditions,
+            &mut known,
+        ));
+    }
+    out
 }
 
 /// Notes the entry of a new program that takes in those for whom it already holds.

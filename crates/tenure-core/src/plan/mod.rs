@@ -14,8 +14,8 @@ mod series;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use backfill::Backfill;
-pub(crate) use conditions::{audience_of, parts};
 pub use conditions::{ConditionIndex, ConditionSet, Reads, TrackedCondition};
+pub(crate) use conditions::{audience_of, parts};
 pub use index::{EventIndex, Users};
 pub use properties::PropertyMap;
 pub(crate) use series::reach_ms;

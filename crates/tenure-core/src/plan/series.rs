@@ -46,12 +46,11 @@ impl SeriesKind {
             Some(_) => Retention::Every,
         };
         match aggregate.function {
-            Function::Count => Self::Times,
             Function::Sum | Function::Min | Function::Max | Function::Average => Self::Numbers,
             Function::Distinct => Self::Keys(retention),
             Function::ActivePeople => Self::People(retention),
             Function::First | Function::Last if aggregate.property.is_some() => Self::Values,
-            Function::First | Function::Last => Self::Times,
+            Function::Count | Function::First | Function::Last => Self::Times,
         }
     }
 
@@ -125,10 +124,10 @@ impl SeriesSpec {
         event: &Event<'_>,
         properties: &PropertyMap,
     ) -> Option<Observed> {
-        if let Some(filter) = &self.filter {
-            if !passes(plan, filter, properties, event.occurred_at) {
-                return None;
-            }
+        if let Some(filter) = &self.filter
+            && !passes(plan, filter, properties, event.occurred_at)
+        {
+            return None;
         }
         let value = || properties.get(self.property.as_deref()?);
         match self.kind {

@@ -1,5 +1,7 @@
 //! A small company the tests play stories to, and short words for definitions.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use tenure_core::decision::Outcome;
 use tenure_core::define::*;
 use tenure_core::effect::Output;
@@ -137,9 +139,9 @@ pub(crate) fn sources(version: PlanVersion, current: Definitions) -> PlanSources
         version,
         salt: Salt([7; 32]),
         current,
-        program_versions: Default::default(),
+        program_versions: BTreeMap::default(),
         retired: Vec::new(),
-        paused: Default::default(),
+        paused: BTreeSet::default(),
     }
 }
 
@@ -280,7 +282,7 @@ impl Company {
     }
 
     pub(crate) fn state(&self, person: PersonId) -> &SubjectState {
-        &self.root.people[&person]
+        &self.root.people()[&person]
     }
 
     /// Templates of the messages decided so far.

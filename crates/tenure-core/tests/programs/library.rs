@@ -10,6 +10,10 @@ use tenure_core::testing;
 use super::company::{compile, sources};
 
 #[test]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the library is files; only this test reads them"
+)]
 fn every_test_of_the_library_of_programs_passes() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../programs");
     let paths = fs::read_dir(folder)

@@ -354,43 +354,12 @@ fn perform(company: &mut Company, books: &mut Bookkeeper, act: &Act) {
             event,
             cart,
             historical,
-        } => {
-            let properties = format!(r#"{{"cart":"{cart}"}}"#);
-            let back_ms = if *historical { 2 * DAY_MS } else { 0 };
-            let at = company.now.plus_ms(-back_ms);
-            let sent_count = company.out.messages.len();
-            company.event_at(person(who), EVENTS[*event], &properties, at, *historical);
-            if *historical {
-                let now = company.now;
-                let sent = &company.out.messages[sent_count..];
-                assert!(
-                    sent.iter().all(|message| message.decided_at < now),
-                    "history sent: {sent:?}"
-                );
-            }
-        }
+        } => happen(company, person(who), (EVENTS[*event], *cart), *historical),
         Act::Consent {
             who,
             topic,
             subscribed,
-        } => {
-            let known = books.of(person(who));
-            match topic {
-                Some(at) => {
-                    known.topics.insert(TOPICS[*at], *subscribed);
-                }
-                None => {
-                    known.all = Some(*subscribed);
-                    known.topics.retain(|_, chosen| chosen == subscribed);
-                }
-            }
-            company.command(Command::Consent {
-                person: person(who),
-                account: Some(ACCOUNT),
-                topic: topic.map(|at| TOPICS[at].into()),
-                subscribed: *subscribed,
-            });
-        }
+        } => choose(company, books, person(who), (*topic, *subscribed)),
         Act::Suppress { who, suppressed } => {
             let known = books.of(person(who));
             known.suppressed = *suppressed;
@@ -418,26 +387,64 @@ fn perform(company: &mut Company, books: &mut Bookkeeper, act: &Act) {
             let traits = format!(r#"{{"status":"{}"}}"#, if *hot { "hot" } else { "cold" });
             company.traits(SubjectId::Person(person(who)), &traits);
         }
-        Act::Pause { program, paused } => {
-            let name = format!("p{program}");
-            if *paused {
-                company.plan.paused.insert(name);
-            } else if company.plan.paused.remove(&name) {
-                let now = company.now;
-                engine::resume(
-                    &company.plan,
-                    &mut company.root,
-                    &name,
-                    now,
-                    &mut company.out,
-                );
-            }
-        }
+        Act::Pause { program, paused } => pause(company, &format!("p{program}"), *paused),
         Act::Remove { who, program } => company.command(Command::Remove {
             program: format!("p{program}").into(),
             subject: SubjectId::Person(person(who)),
             account: Some(ACCOUNT),
         }),
+    }
+}
+
+fn happen(company: &mut Company, person: PersonId, (event, cart): (&str, u8), historical: bool) {
+    let properties = format!(r#"{{"cart":"{cart}"}}"#);
+    let back_ms = if historical { 2 * DAY_MS } else { 0 };
+    let at = company.now.plus_ms(-back_ms);
+    let sent_count = company.out.messages.len();
+    company.event_at(person, event, &properties, at, historical);
+    if historical {
+        let now = company.now;
+        let sent = &company.out.messages[sent_count..];
+        assert!(
+            sent.iter().all(|message| message.decided_at < now),
+            "history sent: {sent:?}"
+        );
+    }
+}
+
+fn choose(
+    company: &mut Company,
+    books: &mut Bookkeeper,
+    person: PersonId,
+    (topic, subscribed): (Option<usize>, bool),
+) {
+    let known = books.of(person);
+    if let Some(at) = topic {
+        known.topics.insert(TOPICS[at], subscribed);
+    } else {
+        known.all = Some(subscribed);
+        known.topics.retain(|_, chosen| *chosen == subscribed);
+    }
+    company.command(Command::Consent {
+        person,
+        account: Some(ACCOUNT),
+        topic: topic.map(|at| TOPICS[at].into()),
+        subscribed,
+    });
+}
+
+fn pause(company: &mut Company, program: &str, paused: bool) {
+    if paused {
+        company.plan.paused.insert(program.into());
+    } else if company.plan.paused.remove(program) {
+        let now = company.now;
+        engine::resume(
+            &company.plan,
+            &mut company.root,
+            program,
+            now,
+            &mut company.out,
+        );
     }
 }
 

@@ -12,11 +12,11 @@ use tenure_core::time::{DAY_MS, HOUR_MS, Timestamp};
 use tenure_core::value::Value;
 
 /// Instant at which every history starts.
-pub const START: Timestamp = Timestamp(1_767_225_600_000);
+pub(crate) const START: Timestamp = Timestamp(1_767_225_600_000);
 
 /// Segments and a history.
 #[derive(Clone)]
-pub struct Case {
+pub(crate) struct Case {
     pub segments: Vec<(Audience, Expr)>,
     pub history: Vec<Happening>,
 }
@@ -36,13 +36,13 @@ impl fmt::Debug for Case {
 
 /// One thing that happens, so many hours after the one before.
 #[derive(Debug, Clone)]
-pub struct Happening {
+pub(crate) struct Happening {
     pub after_h: i64,
     pub what: What,
 }
 
 #[derive(Debug, Clone)]
-pub enum What {
+pub(crate) enum What {
     Event {
         who: Who,
         name: &'static str,
@@ -61,7 +61,7 @@ pub enum What {
 }
 
 #[derive(Debug, Clone, Copy)]
-pub enum Who {
+pub(crate) enum Who {
     Person(u8),
     Account(u8),
 }
@@ -125,14 +125,14 @@ fn what() -> impl Strategy<Value = What> {
     ]
 }
 
-pub fn history(len: usize) -> impl Strategy<Value = Vec<Happening>> {
+pub(crate) fn history(len: usize) -> impl Strategy<Value = Vec<Happening>> {
     let happening = (hours(), what()).prop_map(|(after_h, what)| Happening { after_h, what });
     prop::collection::vec(happening, 1..len)
 }
 
 /// Turns a history into log entries: identity is resolved, and what makes no sense (a merge of
 /// somebody unknown) is left out.
-pub fn entries(history: &[Happening]) -> Vec<Entry<'static>> {
+pub(crate) fn entries(history: &[Happening]) -> Vec<Entry<'static>> {
     let mut people: Vec<Known> = (0..4_u8).map(Known::new).collect();
     let mut out: Vec<Entry<'static>> = Vec::new();
     let mut now = START;
@@ -215,36 +215,43 @@ fn body(what: &What, at: i64, now: Timestamp, people: &mut [Known]) -> Option<Bo
             })
         }
         What::Merge(from, into) => {
-            let (from, into) = (alias(*from, people), alias(*into, people));
-            if from == into || !people[from].seen || !people[into].seen {
-                return None;
-            }
-            let merge = Merge {
-                from: person_id(people[from].id),
-                from_account: people[from].account,
-                into: person_id(people[into].id),
-                into_account: people[into].account,
-            };
-            let gone = people[from].id;
-            let stays = people[into].id;
-            people.iter_mut().filter(|one| one.id == gone).for_each(|one| one.id = stays);
-            Body::Merge(merge)
+            Body::Merge(merge(alias(*from, people), alias(*into, people), people)?)
         }
         What::Move(who, to) => {
-            let who = alias(*who, people);
-            let to = to.map(account_id);
-            if !people[who].seen || people[who].account == to {
-                return None;
-            }
-            let moved = Move {
-                person: person_id(people[who].id),
-                from: people[who].account,
-                to,
-            };
-            people[who].account = to;
-            Body::Move(moved)
+            Body::Move(relocate(alias(*who, people), to.map(account_id), people)?)
         }
     })
+}
+
+fn merge(from: usize, into: usize, people: &mut [Known]) -> Option<Merge> {
+    if from == into || !people[from].seen || !people[into].seen {
+        return None;
+    }
+    let merge = Merge {
+        from: person_id(people[from].id),
+        from_account: people[from].account,
+        into: person_id(people[into].id),
+        into_account: people[into].account,
+    };
+    let gone = people[from].id;
+    let stays = people[into].id;
+    for one in people.iter_mut().filter(|one| one.id == gone) {
+        one.id = stays;
+    }
+    Some(merge)
+}
+
+fn relocate(who: usize, to: Option<AccountId>, people: &mut [Known]) -> Option<Move> {
+    if !people[who].seen || people[who].account == to {
+        return None;
+    }
+    let moved = Move {
+        person: person_id(people[who].id),
+        from: people[who].account,
+        to,
+    };
+    people[who].account = to;
+    Some(moved)
 }
 
 /// Place of the person somebody turned out to be.
@@ -312,7 +319,10 @@ fn scope(audience: Audience) -> BoxedStrategy<Scope> {
     }
 }
 
-fn aggregate(audience: Audience, functions: Vec<(Function, Option<&'static str>)>) -> BoxedStrategy<Expr> {
+fn aggregate(
+    audience: Audience,
+    functions: Vec<(Function, Option<&'static str>)>,
+) -> BoxedStrategy<Expr> {
     let function = prop::sample::select(functions);
     let event = prop::sample::select(vec!["a", "b", "*"]);
     (scope(audience), function, event, window(), filter())
@@ -344,7 +354,11 @@ fn number(audience: Audience) -> BoxedStrategy<Expr> {
     }
     let simple = aggregate(audience, functions);
     let pair = (
-        prop::sample::select(vec![Operator::Divide, Operator::Subtract, Operator::Multiply]),
+        prop::sample::select(vec![
+            Operator::Divide,
+            Operator::Subtract,
+            Operator::Multiply,
+        ]),
         simple.clone(),
         simple.clone(),
     );
@@ -361,7 +375,11 @@ fn number(audience: Audience) -> BoxedStrategy<Expr> {
 }
 
 fn instant(audience: Audience) -> BoxedStrategy<Expr> {
-    let edges = vec![(Function::First, None), (Function::Last, None), (Function::Last, None)];
+    let edges = vec![
+        (Function::First, None),
+        (Function::Last, None),
+        (Function::Last, None),
+    ];
     prop_oneof![
         3 => aggregate(audience, edges),
         1 => scope(audience).prop_map(|scope| Expr::Trait(scope, "renewal".into())),
@@ -388,10 +406,13 @@ fn leaf(audience: Audience, segments: Vec<(Scope, String)>) -> BoxedStrategy<Exp
         }),
     ];
     let distances = (comparison(), distance, length.clone()).prop_map(compare);
-    let shifted = (instant(audience), length).prop_map(|(at, length)| {
-        Expr::Arithmetic(Operator::Add, Box::new(at), Box::new(length))
-    });
-    let dates = (comparison(), Just(Expr::Now), prop_oneof![instant(audience), shifted]);
+    let shifted = (instant(audience), length)
+        .prop_map(|(at, length)| Expr::Arithmetic(Operator::Add, Box::new(at), Box::new(length)));
+    let dates = (
+        comparison(),
+        Just(Expr::Now),
+        prop_oneof![instant(audience), shifted],
+    );
     let dates = dates.prop_map(compare);
     let values = vec![(Function::Last, Some("k")), (Function::First, Some("k"))];
     let text = prop_oneof![
@@ -411,7 +432,8 @@ fn leaf(audience: Audience, segments: Vec<(Scope, String)>) -> BoxedStrategy<Exp
     let flags = scope(audience).prop_map(|scope| Expr::Trait(scope, "vip".into()));
     let knowns = prop_oneof![number(audience), instant(audience)];
     let knowns = knowns.prop_map(|inner| Expr::Known(Box::new(inner)));
-    let plain = prop_oneof![6 => numbers, 4 => distances, 2 => dates, 2 => texts, 1 => flags, 1 => knowns];
+    let plain =
+        prop_oneof![6 => numbers, 4 => distances, 2 => dates, 2 => texts, 1 => flags, 1 => knowns];
     if segments.is_empty() {
         return plain.boxed();
     }
@@ -421,12 +443,21 @@ fn leaf(audience: Audience, segments: Vec<(Scope, String)>) -> BoxedStrategy<Exp
 }
 
 /// A condition; `dwell` allows `for`.
-fn condition(audience: Audience, segments: Vec<(Scope, String)>, dwell: bool) -> BoxedStrategy<Expr> {
+fn condition(
+    audience: Audience,
+    segments: Vec<(Scope, String)>,
+    dwell: bool,
+) -> BoxedStrategy<Expr> {
     leaf(audience, segments)
         .prop_recursive(2, 6, 3, move |inner| {
             let many = prop::collection::vec(inner.clone(), 2..4);
-            let held = (inner.clone(), duration())
-                .prop_map(move |(inner, ms)| if dwell { Expr::Held(Box::new(inner), ms) } else { inner });
+            let held = (inner.clone(), duration()).prop_map(move |(inner, ms)| {
+                if dwell {
+                    Expr::Held(Box::new(inner), ms)
+                } else {
+                    inner
+                }
+            });
             prop_oneof![
                 2 => many.clone().prop_map(Expr::And),
                 2 => many.prop_map(Expr::Or),
@@ -438,9 +469,14 @@ fn condition(audience: Audience, segments: Vec<(Scope, String)>, dwell: bool) ->
 }
 
 /// Two segments of accounts and two of people, the later ones over the earlier ones.
-pub fn segments(dwell: bool) -> impl Strategy<Value = Vec<(Audience, Expr)>> {
+pub(crate) fn segments(dwell: bool) -> impl Strategy<Value = Vec<(Audience, Expr)>> {
     use Audience::{Account, Person};
-    let own = |names: &[&str]| names.iter().map(|name| (Scope::Own, (*name).into())).collect::<Vec<_>>();
+    let own = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| (Scope::Own, (*name).into()))
+            .collect::<Vec<_>>()
+    };
     let mut over_all = own(&["s2"]);
     over_all.extend([(Scope::Account, "s0".into()), (Scope::Account, "s1".into())]);
     let of_account = vec![(Scope::Account, "s0".to_owned())];
@@ -453,6 +489,6 @@ pub fn segments(dwell: bool) -> impl Strategy<Value = Vec<(Audience, Expr)>> {
         .prop_map(|(s0, s1, s2, s3)| vec![(Account, s0), (Account, s1), (Person, s2), (Person, s3)])
 }
 
-pub fn case(len: usize, dwell: bool) -> impl Strategy<Value = Case> {
+pub(crate) fn case(len: usize, dwell: bool) -> impl Strategy<Value = Case> {
     (segments(dwell), history(len)).prop_map(|(segments, history)| Case { segments, history })
 }

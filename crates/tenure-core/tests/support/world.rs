@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tenure_core::aggregate::Series;
-use tenure_core::define::{Audience, Condition, Definitions, SegmentDef};
+use tenure_core::define::{Audience, Condition, Definitions, Place, SegmentDef};
 use tenure_core::effect::{MembershipChange, Output};
 use tenure_core::engine;
 use tenure_core::expr::Expr;
@@ -15,7 +15,7 @@ use tenure_core::subject::{Root, SeriesKey, SubjectState};
 use tenure_core::time::Timestamp;
 
 /// A plan of segments only.
-pub fn plan(version: u32, segments: &[(Audience, Expr)]) -> Plan {
+pub(crate) fn plan(version: u32, segments: &[(Audience, Expr)]) -> Plan {
     let sources = PlanSources {
         version,
         salt: Salt([7; 32]),
@@ -28,7 +28,7 @@ pub fn plan(version: u32, segments: &[(Audience, Expr)]) -> Plan {
 }
 
 /// Definitions of segments named `s0`, `s1`, …
-pub fn definitions(segments: &[(Audience, Expr)]) -> Definitions {
+pub(crate) fn definitions(segments: &[(Audience, Expr)]) -> Definitions {
     let segment = |(at, (audience, expr)): (usize, &(Audience, Expr))| SegmentDef {
         name: format!("s{at}"),
         about: String::new(),
@@ -36,9 +36,9 @@ pub fn definitions(segments: &[(Audience, Expr)]) -> Definitions {
         when: Condition {
             text: tenure_core::lang::canonical(expr),
             expr: expr.clone(),
-            place: Default::default(),
+            place: Place::default(),
         },
-        place: Default::default(),
+        place: Place::default(),
     };
     Definitions {
         segments: segments.iter().enumerate().map(segment).collect(),
@@ -47,14 +47,14 @@ pub fn definitions(segments: &[(Audience, Expr)]) -> Definitions {
 }
 
 /// Roots under one plan.
-pub struct World<'a> {
+pub(crate) struct World<'a> {
     pub plan: &'a Plan,
     pub roots: BTreeMap<RootId, Root>,
     pub memberships: Vec<MembershipChange>,
 }
 
 impl<'a> World<'a> {
-    pub fn new(plan: &'a Plan) -> Self {
+    pub(crate) fn new(plan: &'a Plan) -> Self {
         Self {
             plan,
             roots: BTreeMap::new(),
@@ -66,7 +66,7 @@ impl<'a> World<'a> {
         roots.entry(id).or_insert_with(|| Root::new(id))
     }
 
-    pub fn wake(&mut self, at: Timestamp) {
+    pub(crate) fn wake(&mut self, at: Timestamp) {
         let mut out = Output::default();
         for root in self.roots.values_mut() {
             engine::wake(self.plan, root, at, &mut out);
@@ -74,7 +74,7 @@ impl<'a> World<'a> {
         self.memberships.append(&mut out.memberships);
     }
 
-    pub fn apply(&mut self, entry: &Entry<'_>) {
+    pub(crate) fn apply(&mut self, entry: &Entry<'_>) {
         let (plan, now) = (self.plan, entry.received_at);
         let mut out = Output::default();
         let id = entry.body.root().expect("generated entries have a root");
@@ -99,7 +99,9 @@ impl<'a> World<'a> {
                 }
             }
             Body::Move(moved) => {
-                let to = moved.to.map_or(SubjectId::Person(moved.person), SubjectId::Account);
+                let to = moved
+                    .to
+                    .map_or(SubjectId::Person(moved.person), SubjectId::Account);
                 let from = Self::root(&mut self.roots, id);
                 let state = engine::detach(plan, from, moved.person, now, &mut out);
                 let state = state.expect("the moved person is known");
@@ -112,7 +114,7 @@ impl<'a> World<'a> {
     }
 
     /// Switches every root to a newer plan.
-    pub fn adopt(&mut self, plan: &'a Plan, now: Timestamp) {
+    pub(crate) fn adopt(&mut self, plan: &'a Plan, now: Timestamp) {
         self.wake(now);
         self.plan = plan;
         let mut out = Output::default();
@@ -123,7 +125,7 @@ impl<'a> World<'a> {
     }
 
     /// Hands every root its backfilled history.
-    pub fn complete(&mut self, mut backfill: Backfill<'_>, now: Timestamp) {
+    pub(crate) fn complete(&mut self, mut backfill: Backfill<'_>, now: Timestamp) {
         let mut out = Output::default();
         for root in self.roots.values_mut() {
             let subjects: Vec<SubjectId> = root.subjects().map(|state| state.id).collect();
@@ -136,12 +138,12 @@ impl<'a> World<'a> {
         self.memberships.append(&mut out.memberships);
     }
 
-    pub fn subjects(&self) -> impl Iterator<Item = &SubjectState> {
+    pub(crate) fn subjects(&self) -> impl Iterator<Item = &SubjectState> {
         self.roots.values().flat_map(Root::subjects)
     }
 
     /// What differs from the oracle at a moment.
-    pub fn differences(&self, oracle: &Oracle<'_>, moment: Moment) -> Vec<String> {
+    pub(crate) fn differences(&self, oracle: &Oracle<'_>, moment: Moment) -> Vec<String> {
         let mut out = Vec::new();
         for state in self.subjects() {
             let audience = match state.id {
@@ -174,7 +176,10 @@ impl<'a> World<'a> {
                 let condition = &self.plan.conditions[segment.condition.0 as usize];
                 let holds = oracle.holds(state.id, &condition.expr, moment) == Some(true);
                 if state.in_segment(&segment.name) != holds {
-                    out.push(format!("{} in {} should be {holds}", state.id, segment.name));
+                    out.push(format!(
+                        "{} in {} should be {holds}",
+                        state.id, segment.name
+                    ));
                 }
             }
         }

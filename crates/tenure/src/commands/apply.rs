@@ -63,12 +63,19 @@ impl Change {
     pub(crate) fn body(&self) -> Result<Value> {
         let mut on_publish = BTreeMap::new();
         for choice in &self.on_publish {
-            let (program, what) = choice.split_once('=').filter(|(_, what)| ["keep", "migrate", "exit"].contains(what)).ok_or_else(
-                || Usage(format!("--on-publish {choice}: write PROGRAM=keep, PROGRAM=migrate or PROGRAM=exit")),
-            )?;
+            let (program, what) = choice
+                .split_once('=')
+                .filter(|(_, what)| ["keep", "migrate", "exit"].contains(what))
+                .ok_or_else(|| {
+                    Usage(format!(
+                        "--on-publish {choice}: write PROGRAM=keep, PROGRAM=migrate or PROGRAM=exit"
+                    ))
+                })?;
             on_publish.insert(program, what);
         }
-        Ok(json!({ "files": files::collect(&self.paths)?, "prune": self.prune, "on_publish": on_publish }))
+        Ok(
+            json!({ "files": files::collect(&self.paths)?, "prune": self.prune, "on_publish": on_publish }),
+        )
     }
 }
 
@@ -94,13 +101,22 @@ pub(crate) fn run(args: &Apply) -> Result<()> {
 
 /// Shows a refusal, with the diagnostics if there are any.
 pub(crate) fn show_refusal(error: ClientError) -> anyhow::Error {
-    let ClientError::Refused(problem) = &error else { return error.into() };
-    let diagnostics = ["diagnostics", "errors"].into_iter().find_map(|name| problem.body[name].as_array());
-    let Some(diagnostics) = diagnostics.filter(|found| !found.is_empty()) else { return error.into() };
+    let ClientError::Refused(problem) = &error else {
+        return error.into();
+    };
+    let diagnostics = ["diagnostics", "errors"]
+        .into_iter()
+        .find_map(|name| problem.body[name].as_array());
+    let Some(diagnostics) = diagnostics.filter(|found| !found.is_empty()) else {
+        return error.into();
+    };
     for diagnostic in diagnostics {
         eprintln!("{}", diagnostic_text(diagnostic));
     }
-    let errors = diagnostics.iter().filter(|diagnostic| diagnostic["severity"] != "warning").count();
+    let errors = diagnostics
+        .iter()
+        .filter(|diagnostic| diagnostic["severity"] != "warning")
+        .count();
     eprintln!("error: {errors} problem(s); nothing was changed");
     Shown.into()
 }
@@ -108,10 +124,19 @@ pub(crate) fn show_refusal(error: ClientError) -> anyhow::Error {
 /// A diagnostic as compilers show them.
 pub(crate) fn diagnostic_text(diagnostic: &Value) -> String {
     let text = |name: &str| diagnostic[name].as_str().unwrap_or_default();
-    let severity = if text("severity").is_empty() { "error" } else { text("severity") };
+    let severity = if text("severity").is_empty() {
+        "error"
+    } else {
+        text("severity")
+    };
     let mut shown = format!("{severity}[{}]: {}", text("code"), text("message"));
     if !text("file").is_empty() {
-        shown.push_str(&format!("\n  --> {}:{}:{}", text("file"), diagnostic["line"], diagnostic["column"]));
+        shown.push_str(&format!(
+            "\n  --> {}:{}:{}",
+            text("file"),
+            diagnostic["line"],
+            diagnostic["column"]
+        ));
     }
     if !text("help").is_empty() {
         shown.push_str(&format!("\n  help: {}", text("help")));
@@ -121,16 +146,29 @@ pub(crate) fn diagnostic_text(diagnostic: &Value) -> String {
 
 /// Shows what changes or has changed.
 pub(crate) fn show_changes(answer: &Value, is_only_a_look: bool) {
-    let preview = if answer["preview"].is_object() { &answer["preview"] } else { answer };
+    let preview = if answer["preview"].is_object() {
+        &answer["preview"]
+    } else {
+        answer
+    };
     for warning in preview["warnings"].as_array().into_iter().flatten() {
         eprintln!("{}", diagnostic_text(warning));
     }
-    let changes = if preview["changes"].is_object() { &preview["changes"] } else { preview };
+    let changes = if preview["changes"].is_object() {
+        &preview["changes"]
+    } else {
+        preview
+    };
     let mut changed_count = 0;
     for (name, sign) in [("added", '+'), ("changed", '~'), ("removed", '-')] {
         for entry in changes[name].as_array().into_iter().flatten() {
             changed_count += 1;
-            output::line(format!("{sign} {}", entry.as_str().map_or_else(|| entry.to_string(), str::to_owned)));
+            output::line(format!(
+                "{sign} {}",
+                entry
+                    .as_str()
+                    .map_or_else(|| entry.to_string(), str::to_owned)
+            ));
         }
     }
     for affected in preview["affected"].as_array().into_iter().flatten() {
@@ -144,7 +182,10 @@ pub(crate) fn show_changes(answer: &Value, is_only_a_look: bool) {
 }
 
 fn version_text(answer: &Value) -> String {
-    answer["version"].as_u64().map(|version| format!(" with plan {version}")).unwrap_or_default()
+    answer["version"]
+        .as_u64()
+        .map(|version| format!(" with plan {version}"))
+        .unwrap_or_default()
 }
 
 fn affected_text(affected: &Value) -> String {
@@ -152,13 +193,20 @@ fn affected_text(affected: &Value) -> String {
     let choice = affected["on_publish"].as_str().unwrap_or("keep");
     let outcome = match choice {
         "migrate" => match affected["without_step_count"].as_u64() {
-            Some(lost) if lost > 0 => format!("migrate; {lost} of them stand at a step that is gone and exit"),
+            Some(lost) if lost > 0 => {
+                format!("migrate; {lost} of them stand at a step that is gone and exit")
+            }
             _ => "migrate".to_owned(),
         },
         "exit" => "exit".to_owned(),
-        _ => format!("keep their version; `--on-publish {program}=migrate` or `=exit` changes that"),
+        _ => {
+            format!("keep their version; `--on-publish {program}=migrate` or `=exit` changes that")
+        }
     };
-    format!("  {program}: {} running enrollment(s) {outcome}", affected["active_count"])
+    format!(
+        "  {program}: {} running enrollment(s) {outcome}",
+        affected["active_count"]
+    )
 }
 
 /// Waits until no backfill is under way, with a bar on a terminal.
@@ -166,7 +214,11 @@ pub(crate) fn wait_for_backfill(client: &Client, is_quiet: bool) -> Result<()> {
     let mut bar: Option<ProgressBar> = None;
     loop {
         let progress = client.get("backfill", &[])?;
-        let progress = if progress["data"].is_object() { &progress["data"] } else { &progress };
+        let progress = if progress["data"].is_object() {
+            &progress["data"]
+        } else {
+            &progress
+        };
         let is_done = progress["done"].as_bool().unwrap_or(true);
         if is_done {
             if let Some(bar) = bar {
@@ -176,7 +228,10 @@ pub(crate) fn wait_for_backfill(client: &Client, is_quiet: bool) -> Result<()> {
         }
         let bar = bar.get_or_insert_with(|| new_bar(is_quiet));
         let (read, total) = (&progress["read_count"], &progress["total_count"]);
-        let (slices, all_slices) = (progress["switched_slices"].as_u64().unwrap_or(0), progress["total_slices"].as_u64().unwrap_or(0));
+        let (slices, all_slices) = (
+            progress["switched_slices"].as_u64().unwrap_or(0),
+            progress["total_slices"].as_u64().unwrap_or(0),
+        );
         if all_slices > 0 {
             bar.set_message("switching over");
             bar.set_length(all_slices);
@@ -214,7 +269,11 @@ mod tests {
 
     #[test]
     fn a_choice_for_running_enrollments_must_be_one_of_three() {
-        let change = Change { paths: vec![PathBuf::from("x")], prune: false, on_publish: vec!["renewal=move".to_owned()] };
+        let change = Change {
+            paths: vec![PathBuf::from("x")],
+            prune: false,
+            on_publish: vec!["renewal=move".to_owned()],
+        };
         assert!(change.body().unwrap_err().is::<Usage>());
     }
 }

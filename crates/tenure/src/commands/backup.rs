@@ -33,11 +33,15 @@ pub(crate) struct Backup {
 /// Runs the command.
 pub(crate) fn run(args: &Backup) -> Result<()> {
     if args.to.exists() {
-        bail!("{} exists; name another file, or delete it", args.to.display());
+        bail!(
+            "{} exists; name another file, or delete it",
+            args.to.display()
+        );
     }
     match &args.data {
         Some(data) => {
-            let store = SqliteStore::open(data, Options::default()).with_context(|| format!("cannot open {}", data.display()))?;
+            let store = SqliteStore::open(data, Options::default())
+                .with_context(|| format!("cannot open {}", data.display()))?;
             let bar = new_bar();
             store.backup(&args.to, &mut |done, total| {
                 bar.set_length(total);
@@ -48,7 +52,11 @@ pub(crate) fn run(args: &Backup) -> Result<()> {
         None => download(args)?,
     }
     let bytes = std::fs::metadata(&args.to)?.len();
-    output::line(format!("{} ({bytes} bytes); `tenure restore {} --data DIR` makes a data folder of it", args.to.display(), args.to.display()));
+    output::line(format!(
+        "{} ({bytes} bytes); `tenure restore {} --data DIR` makes a data folder of it",
+        args.to.display(),
+        args.to.display()
+    ));
     Ok(())
 }
 
@@ -56,12 +64,17 @@ pub(crate) fn run(args: &Backup) -> Result<()> {
 fn download(args: &Backup) -> Result<()> {
     let part = args.to.with_extension("part");
     let mut body = Client::new(&args.remote)?.stream("backup", &[])?;
-    let mut file = std::fs::File::create(&part).with_context(|| format!("cannot write {}", part.display()))?;
+    let mut file =
+        std::fs::File::create(&part).with_context(|| format!("cannot write {}", part.display()))?;
     std::io::copy(&mut body, &mut file).context("the transfer was cut off; try again")?;
     file.sync_all()?;
     std::fs::rename(&part, &args.to).with_context(|| format!("cannot write {}", args.to.display()))
 }
 
 fn new_bar() -> ProgressBar {
-    if std::io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() }
+    if std::io::stderr().is_terminal() {
+        ProgressBar::new(0)
+    } else {
+        ProgressBar::hidden()
+    }
 }

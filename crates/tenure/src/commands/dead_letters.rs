@@ -18,7 +18,9 @@ pub(crate) enum DeadLetters {
         listed: Listed,
     },
     /// Process dead letters again, after their cause is gone
-    #[command(after_help = "Examples:\n  tenure dead-letters replay 17\n  tenure dead-letters replay --all")]
+    #[command(
+        after_help = "Examples:\n  tenure dead-letters replay 17\n  tenure dead-letters replay --all"
+    )]
     Replay {
         /// Their numbers
         #[arg(required_unless_present = "all")]
@@ -32,20 +34,47 @@ pub(crate) enum DeadLetters {
 }
 
 const COLUMNS: &[Column] = &[
-    Column { title: "ID", pointers: &["/id"] },
-    Column { title: "AT", pointers: &["/at"] },
-    Column { title: "POSITION", pointers: &["/position"] },
-    Column { title: "REASON", pointers: &["/reason"] },
+    Column {
+        title: "ID",
+        pointers: &["/id"],
+    },
+    Column {
+        title: "AT",
+        pointers: &["/at"],
+    },
+    Column {
+        title: "POSITION",
+        pointers: &["/position"],
+    },
+    Column {
+        title: "REASON",
+        pointers: &["/reason"],
+    },
 ];
 
 /// Runs the command.
 pub(crate) fn run(command: &DeadLetters) -> Result<()> {
     match command {
-        DeadLetters::List { listed } => list(listed, "dead-letters", &[], COLUMNS, "no dead letters: everything was processed"),
+        DeadLetters::List { listed } => list(
+            listed,
+            "dead-letters",
+            &[],
+            COLUMNS,
+            "no dead letters: everything was processed",
+        ),
         DeadLetters::Replay { ids, all, asking } => {
-            let ids = if *all { all_ids(&Client::new(&asking.remote)?)? } else { ids.clone() };
+            let ids = if *all {
+                all_ids(&Client::new(&asking.remote)?)?
+            } else {
+                ids.clone()
+            };
             for id in ids {
-                act(asking, &format!("dead-letters/{}/replay", path_part(&id)), &json!({}), &format!("{id} will be processed again"))?;
+                act(
+                    asking,
+                    &format!("dead-letters/{}/replay", path_part(&id)),
+                    &json!({}),
+                    &format!("{id} will be processed again"),
+                )?;
             }
             Ok(())
         }
@@ -54,5 +83,12 @@ pub(crate) fn run(command: &DeadLetters) -> Result<()> {
 
 fn all_ids(client: &Client) -> Result<Vec<String>> {
     let rows = client.rows("dead-letters", &[], None)?;
-    Ok(rows.iter().map(|row| row["id"].as_str().map_or_else(|| row["id"].to_string(), str::to_owned)).collect())
+    Ok(rows
+        .iter()
+        .map(|row| {
+            row["id"]
+                .as_str()
+                .map_or_else(|| row["id"].to_string(), str::to_owned)
+        })
+        .collect())
 }

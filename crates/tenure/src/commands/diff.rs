@@ -26,7 +26,9 @@ pub(crate) struct Diff {
 /// Runs the command.
 pub(crate) fn run(args: &Diff) -> Result<()> {
     let client = Client::new(&args.remote)?;
-    let answer = client.post("definitions/diff", &args.change.body()?).map_err(show_refusal)?;
+    let answer = client
+        .post("definitions/diff", &args.change.body()?)
+        .map_err(show_refusal)?;
     if args.json {
         output::json(&answer);
     } else {

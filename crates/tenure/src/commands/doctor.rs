@@ -49,7 +49,10 @@ pub(crate) fn run(args: &Doctor) -> Result<()> {
         Some(data) => of_folder(data),
         None => of_server(&args.remote)?,
     };
-    let problem_count = findings.iter().filter(|finding| finding.result.is_err()).count();
+    let problem_count = findings
+        .iter()
+        .filter(|finding| finding.result.is_err())
+        .count();
     if args.json {
         let rows: Vec<Value> = findings.iter().map(row).collect();
         output::json(&json!({ "data": rows, "problems": problem_count }));
@@ -62,7 +65,11 @@ pub(crate) fn run(args: &Doctor) -> Result<()> {
             output::line(format!("{sign}  {}: {text}", finding.what));
         }
     }
-    if problem_count > 0 { Err(Shown.into()) } else { Ok(()) }
+    if problem_count > 0 {
+        Err(Shown.into())
+    } else {
+        Ok(())
+    }
 }
 
 fn row(finding: &Finding) -> Value {
@@ -71,20 +78,37 @@ fn row(finding: &Finding) -> Value {
 }
 
 fn of_folder(data: &Path) -> Vec<Finding> {
-    let store = SqliteStore::open(data, Options::default()).map_err(|error| error.to_string()).and_then(|store| {
-        let found = store.check().map_err(|error| error.to_string())?;
-        if found.is_empty() { Ok("consistent".to_owned()) } else { Err(format!("{}; restore the last backup", found.join("; "))) }
-    });
+    let store = SqliteStore::open(data, Options::default())
+        .map_err(|error| error.to_string())
+        .and_then(|store| {
+            let found = store.check().map_err(|error| error.to_string())?;
+            if found.is_empty() {
+                Ok("consistent".to_owned())
+            } else {
+                Err(format!("{}; restore the last backup", found.join("; ")))
+            }
+        });
     let settings = Settings::load(data, &SettingFlags::default());
     let mail = match &settings {
         Ok(settings) => check_mail(settings).map_err(|error| format!("{error:#}")),
         Err(_) => Err("not looked at: the settings are not right".to_owned()),
     };
-    let settings = settings.map(|_| "valid".to_owned()).map_err(|error| format!("{error:#}"));
+    let settings = settings
+        .map(|_| "valid".to_owned())
+        .map_err(|error| format!("{error:#}"));
     vec![
-        Finding { what: "settings", result: settings },
-        Finding { what: "store", result: store },
-        Finding { what: "mail", result: mail },
+        Finding {
+            what: "settings",
+            result: settings,
+        },
+        Finding {
+            what: "store",
+            result: store,
+        },
+        Finding {
+            what: "mail",
+            result: mail,
+        },
     ]
 }
 
@@ -92,10 +116,22 @@ fn of_server(remote: &Remote) -> Result<Vec<Finding>> {
     let client = Client::new(remote)?;
     let (status, date, _) = match client.probe("/healthz") {
         Ok(answer) => answer,
-        Err(error) => return Ok(vec![Finding { what: "server", result: Err(error.to_string()) }]),
+        Err(error) => {
+            return Ok(vec![Finding {
+                what: "server",
+                result: Err(error.to_string()),
+            }]);
+        }
     };
-    let server = if status == 200 { Ok(client.url().to_owned()) } else { Err(format!("/healthz answers {status}; check --url")) };
-    let token = client.get("programs", &[("limit", "1".to_owned())]).map(|_| "accepted".to_owned()).map_err(|error| error.to_string());
+    let server = if status == 200 {
+        Ok(client.url().to_owned())
+    } else {
+        Err(format!("/healthz answers {status}; check --url"))
+    };
+    let token = client
+        .get("programs", &[("limit", "1".to_owned())])
+        .map(|_| "accepted".to_owned())
+        .map_err(|error| error.to_string());
     let ready = match client.probe("/readyz") {
         Ok((200, _, _)) => Ok("ready".to_owned()),
         Ok((_, _, text)) => Err(format!("not ready: {}", text.trim())),
@@ -108,30 +144,56 @@ fn of_server(remote: &Remote) -> Result<Vec<Finding>> {
     };
     let clock = clock(date.as_deref(), jiff::Timestamp::now().as_second());
     Ok(vec![
-        Finding { what: "server", result: server },
-        Finding { what: "token", result: token },
-        Finding { what: "readiness", result: ready },
-        Finding { what: "lag", result: lag },
-        Finding { what: "clock", result: clock },
+        Finding {
+            what: "server",
+            result: server,
+        },
+        Finding {
+            what: "token",
+            result: token,
+        },
+        Finding {
+            what: "readiness",
+            result: ready,
+        },
+        Finding {
+            what: "lag",
+            result: lag,
+        },
+        Finding {
+            what: "clock",
+            result: clock,
+        },
     ])
 }
 
 fn lag(metrics: &str) -> Result<String, String> {
-    let value = metrics.lines().find_map(|line| line.strip_prefix("tenure_lag_entries ")?.trim().parse::<f64>().ok());
+    let value = metrics.lines().find_map(|line| {
+        line.strip_prefix("tenure_lag_entries ")?
+            .trim()
+            .parse::<f64>()
+            .ok()
+    });
     match value {
         None => Ok("nothing was processed yet".to_owned()),
         Some(value) if value <= LAG_ENTRIES_NOTED => Ok(format!("{value} entries")),
-        Some(value) => Err(format!("{value} log entries wait for the engine; if that number does not fall, give the server more CPU time")),
+        Some(value) => Err(format!(
+            "{value} log entries wait for the engine; if that number does not fall, give the server more CPU time"
+        )),
     }
 }
 
 fn clock(date: Option<&str>, now_s: i64) -> Result<String, String> {
-    let Some(server) = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok()) else { return Ok("the server does not tell its time".to_owned()) };
+    let Some(server) = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok()) else {
+        return Ok("the server does not tell its time".to_owned());
+    };
     let skew_s = server.timestamp().as_second() - now_s;
     if skew_s.abs() <= CLOCK_SKEW_S_MAX {
         Ok(format!("within {CLOCK_SKEW_S_MAX} s of this machine's"))
     } else {
-        Err(format!("the server's clock is {skew_s} s off this machine's; synchronise both (NTP)"))
+        Err(format!(
+            "the server's clock is {skew_s} s off this machine's; synchronise both (NTP)"
+        ))
     }
 }
 
@@ -143,12 +205,19 @@ mod tests {
     fn a_clock_that_is_off_is_a_problem() {
         let date = "Thu, 01 Jan 2026 00:00:00 GMT";
         assert!(clock(Some(date), 1_767_225_602).is_ok());
-        assert!(clock(Some(date), 1_767_225_700).unwrap_err().contains("-100 s"));
+        assert!(
+            clock(Some(date), 1_767_225_700)
+                .unwrap_err()
+                .contains("-100 s")
+        );
     }
 
     #[test]
     fn a_great_lag_is_a_problem_and_none_is_not() {
-        assert_eq!(lag("# HELP x\ntenure_lag_entries 12\n").unwrap(), "12 entries");
+        assert_eq!(
+            lag("# HELP x\ntenure_lag_entries 12\n").unwrap(),
+            "12 entries"
+        );
         assert!(lag("tenure_lag_entries 1000000\n").is_err());
         assert!(lag("").is_ok());
     }

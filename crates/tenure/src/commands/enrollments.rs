@@ -10,7 +10,9 @@ use crate::output::Column;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Enrollments {
     /// List passages through programs, newest first
-    #[command(after_help = "Examples:\n  tenure enrollments list --program onboarding --status active")]
+    #[command(
+        after_help = "Examples:\n  tenure enrollments list --program onboarding --status active"
+    )]
     List {
         /// Of this program
         #[arg(long)]
@@ -30,20 +32,52 @@ pub(crate) enum Enrollments {
 }
 
 const COLUMNS: &[Column] = &[
-    Column { title: "ID", pointers: &["/id"] },
-    Column { title: "PROGRAM", pointers: &["/program"] },
-    Column { title: "VERSION", pointers: &["/version"] },
-    Column { title: "SUBJECT", pointers: &["/subject"] },
-    Column { title: "STATUS", pointers: &["/status"] },
-    Column { title: "STEP", pointers: &["/step"] },
-    Column { title: "ENTERED", pointers: &["/entered_at"] },
+    Column {
+        title: "ID",
+        pointers: &["/id"],
+    },
+    Column {
+        title: "PROGRAM",
+        pointers: &["/program"],
+    },
+    Column {
+        title: "VERSION",
+        pointers: &["/version"],
+    },
+    Column {
+        title: "SUBJECT",
+        pointers: &["/subject"],
+    },
+    Column {
+        title: "STATUS",
+        pointers: &["/status"],
+    },
+    Column {
+        title: "STEP",
+        pointers: &["/step"],
+    },
+    Column {
+        title: "ENTERED",
+        pointers: &["/entered_at"],
+    },
 ];
 
 /// Runs the command.
 pub(crate) fn run(command: &Enrollments) -> Result<()> {
-    let Enrollments::List { program, subject, status, step, listed } = command;
-    let filters =
-        [("program", program.as_ref()), ("subject", subject.as_ref()), ("status", status.as_ref()), ("step", step.as_ref())];
-    let when_empty = "no such enrollments; `tenure programs preview NAME` shows who would enter a program";
+    let Enrollments::List {
+        program,
+        subject,
+        status,
+        step,
+        listed,
+    } = command;
+    let filters = [
+        ("program", program.as_ref()),
+        ("subject", subject.as_ref()),
+        ("status", status.as_ref()),
+        ("step", step.as_ref()),
+    ];
+    let when_empty =
+        "no such enrollments; `tenure programs preview NAME` shows who would enter a program";
     list(listed, "enrollments", &filters, COLUMNS, when_empty)
 }

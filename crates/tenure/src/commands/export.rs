@@ -46,14 +46,16 @@ pub(crate) fn run(args: &Export) -> Result<()> {
     let Format::Jsonl = args.format;
     let mut out: Box<dyn Write> = match &args.out {
         Some(path) => {
-            let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+            let file =
+                File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
             Box::new(BufWriter::new(file))
         }
         None => Box::new(BufWriter::new(std::io::stdout().lock())),
     };
     let result = match &args.data {
         Some(data) => {
-            let store = SqliteStore::open(data, Options::default()).with_context(|| format!("cannot open {}", data.display()))?;
+            let store = SqliteStore::open(data, Options::default())
+                .with_context(|| format!("cannot open {}", data.display()))?;
             write(&store, args.what, &mut out).map(|count| eprintln!("{count} row(s)"))
         }
         None => download(args, &mut out),
@@ -66,13 +68,18 @@ pub(crate) fn run(args: &Export) -> Result<()> {
 }
 
 fn download(args: &Export, out: &mut dyn Write) -> Result<()> {
-    let query = [("what", args.what.name().to_owned()), ("format", "jsonl".to_owned())];
+    let query = [
+        ("what", args.what.name().to_owned()),
+        ("format", "jsonl".to_owned()),
+    ];
     let mut body = Client::new(&args.remote)?.stream("export", &query)?;
     std::io::copy(&mut body, out).context("the transfer was cut off; try again")?;
     out.flush().context("cannot write the export")
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    let io_error = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
+    let io_error = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<std::io::Error>());
     io_error.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }

@@ -11,7 +11,7 @@ use crate::output;
 use crate::settings::FILE_NAME;
 use crate::settings::table::SETTINGS;
 
-/// Write the reference documents: commands and settings.
+/// Write the reference documents: commands, settings and the OpenAPI document.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -32,11 +32,16 @@ pub(crate) fn run(args: &Generate) -> Result<()> {
         let path = args.out.join(name);
         if args.check {
             if std::fs::read_to_string(&path).ok().as_deref() != Some(&text) {
-                bail!("{} is not up to date: run `tenure generate --out {}`", path.display(), args.out.display());
+                bail!(
+                    "{} is not up to date: run `tenure generate --out {}`",
+                    path.display(),
+                    args.out.display()
+                );
             }
         } else {
             std::fs::create_dir_all(&args.out)?;
-            std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+            std::fs::write(&path, text)
+                .with_context(|| format!("cannot write {}", path.display()))?;
             output::line(path.display().to_string());
         }
     }
@@ -44,7 +49,17 @@ pub(crate) fn run(args: &Generate) -> Result<()> {
 }
 
 fn documents() -> Vec<(&'static str, String)> {
-    vec![("cli.md", commands()), ("settings.md", settings())]
+    vec![
+        ("cli.md", commands()),
+        ("openapi.json", openapi()),
+        ("settings.md", settings()),
+    ]
+}
+
+fn openapi() -> String {
+    let mut text = tenure_api::openapi().to_pretty_json().unwrap_or_default();
+    text.push('\n');
+    text
 }
 
 fn settings() -> String {
@@ -55,9 +70,21 @@ fn settings() -> String {
          | setting | environment | form | default | meaning |\n|---|---|---|---|---|\n"
     );
     for setting in SETTINGS {
-        let default = setting.default.map_or_else(String::new, |default| format!("`{default}`"));
-        let form = if setting.is_secret { "secret".to_owned() } else { setting.form() };
-        let _ = writeln!(text, "| `{}` | `{}` | {form} | {default} | {} |", setting.name, setting.variable(), setting.about);
+        let default = setting
+            .default
+            .map_or_else(String::new, |default| format!("`{default}`"));
+        let form = if setting.is_secret {
+            "secret".to_owned()
+        } else {
+            setting.form()
+        };
+        let _ = writeln!(
+            text,
+            "| `{}` | `{}` | {form} | {default} | {} |",
+            setting.name,
+            setting.variable(),
+            setting.about
+        );
     }
     text
 }
@@ -66,7 +93,10 @@ fn commands() -> String {
     let mut text = "# Commands\n".to_owned();
     let mut root = Cli::command();
     root.build();
-    for command in root.get_subcommands().filter(|command| command.get_name() != "help") {
+    for command in root
+        .get_subcommands()
+        .filter(|command| command.get_name() != "help")
+    {
         describe(command, "tenure", &mut text);
     }
     text
@@ -74,7 +104,10 @@ fn commands() -> String {
 
 fn describe(command: &clap::Command, parent: &str, text: &mut String) {
     let path = format!("{parent} {}", command.get_name());
-    let subcommands: Vec<_> = command.get_subcommands().filter(|sub| sub.get_name() != "help").collect();
+    let subcommands: Vec<_> = command
+        .get_subcommands()
+        .filter(|sub| sub.get_name() != "help")
+        .collect();
     if !subcommands.is_empty() {
         for sub in subcommands {
             describe(sub, &path, text);
@@ -82,9 +115,22 @@ fn describe(command: &clap::Command, parent: &str, text: &mut String) {
         return;
     }
     // The help must not depend on the environment of whoever generates it.
-    let help = command.clone().bin_name(&path).term_width(100).mut_args(|arg| arg.hide_env_values(true)).render_long_help();
-    let help: Vec<String> = help.to_string().lines().map(|line| line.trim_end().to_owned()).collect();
-    let _ = write!(text, "\n## {path}\n\n```text\n{}\n```\n", help.join("\n").trim_end());
+    let help = command
+        .clone()
+        .bin_name(&path)
+        .term_width(100)
+        .mut_args(|arg| arg.hide_env_values(true))
+        .render_long_help();
+    let help: Vec<String> = help
+        .to_string()
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect();
+    let _ = write!(
+        text,
+        "\n## {path}\n\n```text\n{}\n```\n",
+        help.join("\n").trim_end()
+    );
 }
 
 #[cfg(test)]
@@ -94,8 +140,15 @@ mod tests {
     #[test]
     fn every_setting_and_every_command_is_in_the_reference() {
         let settings = settings();
-        assert!(SETTINGS.iter().all(|setting| settings.contains(&setting.variable())));
+        assert!(
+            SETTINGS
+                .iter()
+                .all(|setting| settings.contains(&setting.variable()))
+        );
         let commands = commands();
-        assert!(commands.contains("\n## tenure programs pause\n") && commands.contains("\n## tenure serve\n"));
+        assert!(
+            commands.contains("\n## tenure programs pause\n")
+                && commands.contains("\n## tenure serve\n")
+        );
     }
 }

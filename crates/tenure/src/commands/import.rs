@@ -61,28 +61,47 @@ pub(crate) fn run(args: &Import) -> Result<()> {
     let job = Job {
         source: args.file.clone(),
         mapping,
-        state: args.state.clone().unwrap_or_else(|| beside(&args.file, ".import.json")),
-        rejected: args.rejected.clone().unwrap_or_else(|| beside(&args.file, ".rejected.csv")),
+        state: args
+            .state
+            .clone()
+            .unwrap_or_else(|| beside(&args.file, ".import.json")),
+        rejected: args
+            .rejected
+            .clone()
+            .unwrap_or_else(|| beside(&args.file, ".rejected.csv")),
         connections: usize::from(args.connections),
     };
     if args.again && job.state.exists() {
-        std::fs::remove_file(&job.state).with_context(|| format!("cannot remove {}", job.state.display()))?;
+        std::fs::remove_file(&job.state)
+            .with_context(|| format!("cannot remove {}", job.state.display()))?;
     }
-    let kept = Progress::read(&job.state, &crate::import::file_id(&job.source)?, &job.mapping.import)?;
+    let kept = Progress::read(
+        &job.state,
+        &crate::import::file_id(&job.source)?,
+        &job.mapping.import,
+    )?;
     if kept.is_done {
-        output::line(format!("{} was imported already; --again imports it once more", args.file.display()));
+        output::line(format!(
+            "{} was imported already; --again imports it once more",
+            args.file.display()
+        ));
         return Ok(());
     }
     if kept.rows_count > 0 {
         eprintln!("going on after row {}", kept.rows_count);
     }
     let bar = new_bar(&args.file)?;
-    let result = run_import(&job, &Client::new(&args.remote)?, &mut |read_bytes, progress| {
-        bar.set_position(read_bytes);
-        bar.set_message(format!("{} rows", progress.rows_count));
-    });
+    let result = run_import(
+        &job,
+        &Client::new(&args.remote)?,
+        &mut |read_bytes, progress| {
+            bar.set_position(read_bytes);
+            bar.set_message(format!("{} rows", progress.rows_count));
+        },
+    );
     bar.finish_and_clear();
-    let progress = result.context("the import stopped; the same command goes on where it stopped")?;
+    let progress =
+        result.context("the import stopped; the same command goes on where it stopped")?;
     summarise(&progress, &job, args.json);
     Ok(())
 }
@@ -95,7 +114,11 @@ fn show_preview(file: &Path, mapping: Mapping) -> Result<()> {
     for problem in &problems {
         eprintln!("{problem}");
     }
-    eprintln!("{} call(s) of the first {PREVIEW_ROWS} rows, {} row(s) rejected; nothing was sent", calls.len(), problems.len());
+    eprintln!(
+        "{} call(s) of the first {PREVIEW_ROWS} rows, {} row(s) rejected; nothing was sent",
+        calls.len(),
+        problems.len()
+    );
     Ok(())
 }
 
@@ -111,7 +134,10 @@ fn summarise(progress: &Progress, job: &Job, as_json: bool) {
     }
     output::line(format!(
         "{} rows: {} calls accepted, {} known already, {} row(s) rejected",
-        progress.rows_count, progress.accepted_count, progress.duplicate_count, progress.rejected_count
+        progress.rows_count,
+        progress.accepted_count,
+        progress.duplicate_count,
+        progress.rejected_count
     ));
     if progress.rejected_count > 0 {
         output::line(format!("reasons: {}", job.rejected.display()));
@@ -125,10 +151,14 @@ fn beside(file: &Path, ending: &str) -> PathBuf {
 }
 
 fn new_bar(file: &Path) -> Result<ProgressBar> {
-    let length = std::fs::metadata(file).with_context(|| format!("cannot open {}", file.display()))?.len();
+    let length = std::fs::metadata(file)
+        .with_context(|| format!("cannot open {}", file.display()))?
+        .len();
     if !std::io::stderr().is_terminal() {
         return Ok(ProgressBar::hidden());
     }
-    let style = ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} left");
+    let style = ProgressStyle::with_template(
+        "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} left",
+    );
     Ok(ProgressBar::new(length).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())))
 }

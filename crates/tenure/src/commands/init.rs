@@ -42,7 +42,10 @@ pub(crate) fn run(args: &Init) -> Result<()> {
         "created workspace {} in {folder}\n\n  write key (for sending events)    {}\n  API token (for everything else)   {}\n\n\
          Keep them now: only their hashes are stored. Next:\n\n  tenure serve --data {folder}\n  \
          export TENURE_TOKEN={}\n  tenure apply programs",
-        credentials.workspace_id, credentials.write_key, credentials.api_token, credentials.api_token
+        credentials.workspace_id,
+        credentials.write_key,
+        credentials.api_token,
+        credentials.api_token
     ));
     Ok(())
 }
@@ -55,13 +58,16 @@ pub(crate) fn create(folder: &Path, name: &str) -> Result<Credentials> {
             folder.display()
         );
     }
-    let store = SqliteStore::create(folder, Options::default()).with_context(|| format!("cannot create {}", folder.display()))?;
+    let store = SqliteStore::create(folder, Options::default())
+        .with_context(|| format!("cannot create {}", folder.display()))?;
     Ok(Workspace::create(&store, name, &entropy()?)?)
 }
 
 /// Random bytes of the operating system, for keys.
 pub(crate) fn entropy() -> Result<[u8; ENTROPY_BYTES]> {
     let mut bytes = [0; ENTROPY_BYTES];
-    OsRng.try_fill_bytes(&mut bytes).context("the operating system gives no random bytes")?;
+    OsRng
+        .try_fill_bytes(&mut bytes)
+        .context("the operating system gives no random bytes")?;
     Ok(bytes)
 }

@@ -28,7 +28,8 @@ pub(crate) enum Keys {
 /// Runs the command.
 pub(crate) fn run(command: &Keys) -> Result<()> {
     let Keys::Rotate { data, json } = command;
-    let store = SqliteStore::open(data, Options::default()).with_context(|| format!("cannot open {}", data.display()))?;
+    let store = SqliteStore::open(data, Options::default())
+        .with_context(|| format!("cannot open {}", data.display()))?;
     let credentials = Workspace::open(&store)?.rotate(&store, &entropy()?)?;
     if *json {
         output::json(&serde_json::to_value(&credentials)?);

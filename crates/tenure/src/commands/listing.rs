@@ -41,8 +41,17 @@ const TABLE_ROWS: usize = 50;
 pub(crate) type Filter<'a> = (&'a str, Option<&'a String>);
 
 /// Lists rows of a path.
-pub(crate) fn list(args: &Listed, path: &str, filters: &[Filter<'_>], columns: &[Column], when_empty: &str) -> Result<()> {
-    let query: Vec<(&str, String)> = filters.iter().filter_map(|(name, value)| Some((*name, (*value)?.clone()))).collect();
+pub(crate) fn list(
+    args: &Listed,
+    path: &str,
+    filters: &[Filter<'_>],
+    columns: &[Column],
+    when_empty: &str,
+) -> Result<()> {
+    let query: Vec<(&str, String)> = filters
+        .iter()
+        .filter_map(|(name, value)| Some((*name, (*value)?.clone())))
+        .collect();
     let limit = args.limit.or((!args.asking.json).then_some(TABLE_ROWS + 1));
     let mut rows = Client::new(&args.asking.remote)?.rows(path, &query, limit)?;
     let is_cut = args.limit.is_none() && !args.asking.json && rows.len() > TABLE_ROWS;
@@ -88,7 +97,9 @@ pub(crate) fn person_id(client: &Client, text: &str) -> Result<String> {
             return Ok(id.to_owned());
         }
     }
-    anyhow::bail!("nobody has the id, user id or e-mail address given; `tenure people list` shows everybody")
+    anyhow::bail!(
+        "nobody has the id, user id or e-mail address given; `tenure people list` shows everybody"
+    )
 }
 
 /// Finds the account's id: as given, or by the id its sender uses.
@@ -104,7 +115,8 @@ pub(crate) fn account_id(client: &Client, text: &str) -> Result<String> {
 }
 
 fn is_id(text: &str, prefix: &str) -> bool {
-    text.strip_prefix(prefix).is_some_and(|rest| rest.len() == 26)
+    text.strip_prefix(prefix)
+        .is_some_and(|rest| rest.len() == 26)
 }
 
 const fn column(title: &'static str, pointers: &'static [&'static str]) -> Column {
@@ -116,7 +128,10 @@ const PERSON_COLUMNS: &[Column] = &[
     column("USER ID", &["/user_id", "/user_ids"]),
     column("EMAIL", &["/email", "/traits/email"]),
     column("NAME", &["/name", "/traits/name", "/traits/first_name"]),
-    column("ACCOUNT", &["/account/external_id", "/account_id", "/account"]),
+    column(
+        "ACCOUNT",
+        &["/account/external_id", "/account_id", "/account"],
+    ),
     column("SEGMENTS", &["/segments"]),
 ];
 
@@ -133,14 +148,19 @@ const TIMELINE_COLUMNS: &[Column] = &[
     column("AT", &["/at", "/occurred_at"]),
     column("KIND", &["/kind"]),
     column("NAME", &["/name", "/program"]),
-    column("DETAIL", &["/detail", "/summary", "/outcome", "/properties", "/traits"]),
+    column(
+        "DETAIL",
+        &["/detail", "/summary", "/outcome", "/properties", "/traits"],
+    ),
 ];
 
 /// `tenure people`
 #[derive(Debug, Subcommand)]
 pub(crate) enum People {
     /// List people
-    #[command(after_help = "Examples:\n  tenure people list --account acme\n  tenure people list --user-id u_42 --json")]
+    #[command(
+        after_help = "Examples:\n  tenure people list --account acme\n  tenure people list --user-id u_42 --json"
+    )]
     List {
         /// With this user id
         #[arg(long)]
@@ -155,7 +175,9 @@ pub(crate) enum People {
         listed: Listed,
     },
     /// Show one person
-    #[command(after_help = "Examples:\n  tenure people show u_42\n  tenure people show noor@example.com --json")]
+    #[command(
+        after_help = "Examples:\n  tenure people show u_42\n  tenure people show noor@example.com --json"
+    )]
     Show {
         /// Id, user id or e-mail address
         person: String,
@@ -175,9 +197,19 @@ pub(crate) enum People {
 /// Runs `tenure people`.
 pub(crate) fn people(command: &People) -> Result<()> {
     match command {
-        People::List { user_id, email, account, listed } => {
-            let filters = [("user_id", user_id.as_ref()), ("email", email.as_ref()), ("account", account.as_ref())];
-            let when_empty = "no such people; they come with the first identify call, or with `tenure import`";
+        People::List {
+            user_id,
+            email,
+            account,
+            listed,
+        } => {
+            let filters = [
+                ("user_id", user_id.as_ref()),
+                ("email", email.as_ref()),
+                ("account", account.as_ref()),
+            ];
+            let when_empty =
+                "no such people; they come with the first identify call, or with `tenure import`";
             list(listed, "people", &filters, PERSON_COLUMNS, when_empty)
         }
         People::Show { person, asking } => {
@@ -186,7 +218,13 @@ pub(crate) fn people(command: &People) -> Result<()> {
         }
         People::Timeline { person, listed } => {
             let id = person_id(&Client::new(listed.remote())?, person)?;
-            list(listed, &format!("people/{id}/timeline"), &[], TIMELINE_COLUMNS, "nothing happened to this person yet")
+            list(
+                listed,
+                &format!("people/{id}/timeline"),
+                &[],
+                TIMELINE_COLUMNS,
+                "nothing happened to this person yet",
+            )
         }
     }
 }
@@ -195,7 +233,9 @@ pub(crate) fn people(command: &People) -> Result<()> {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Accounts {
     /// List accounts
-    #[command(after_help = "Examples:\n  tenure accounts list\n  tenure accounts list --json --limit 10")]
+    #[command(
+        after_help = "Examples:\n  tenure accounts list\n  tenure accounts list --json --limit 10"
+    )]
     List {
         #[command(flatten)]
         listed: Listed,
@@ -222,7 +262,8 @@ pub(crate) enum Accounts {
 pub(crate) fn accounts(command: &Accounts) -> Result<()> {
     match command {
         Accounts::List { listed } => {
-            let when_empty = "no accounts; they come with the first group call, or with `tenure import`";
+            let when_empty =
+                "no accounts; they come with the first group call, or with `tenure import`";
             list(listed, "accounts", &[], ACCOUNT_COLUMNS, when_empty)
         }
         Accounts::Show { account, asking } => {
@@ -231,7 +272,13 @@ pub(crate) fn accounts(command: &Accounts) -> Result<()> {
         }
         Accounts::Timeline { account, listed } => {
             let id = account_id(&Client::new(listed.remote())?, account)?;
-            list(listed, &format!("accounts/{id}/timeline"), &[], TIMELINE_COLUMNS, "nothing happened to this account yet")
+            list(
+                listed,
+                &format!("accounts/{id}/timeline"),
+                &[],
+                TIMELINE_COLUMNS,
+                "nothing happened to this account yet",
+            )
         }
     }
 }
@@ -242,7 +289,8 @@ const MEMBER_COLUMNS: &[Column] = &[
     column("SINCE", &["/since"]),
 ];
 
-const NO_MEMBERS: &str = "nobody is in this segment now; `tenure segments show NAME` shows its condition";
+const NO_MEMBERS: &str =
+    "nobody is in this segment now; `tenure segments show NAME` shows its condition";
 
 /// `tenure segments`
 #[derive(Debug, Subcommand)]
@@ -280,13 +328,23 @@ pub(crate) fn segments(command: &Segments) -> Result<()> {
         column("WHEN", &["/sentence", "/when"]),
     ];
     match command {
-        Segments::List { listed } => {
-            list(listed, "segments", &[], COLUMNS, "no segments; define one in a file and `tenure apply` it")
+        Segments::List { listed } => list(
+            listed,
+            "segments",
+            &[],
+            COLUMNS,
+            "no segments; define one in a file and `tenure apply` it",
+        ),
+        Segments::Show { segment, asking } => {
+            show(asking, &format!("segments/{}", path_part(segment)))
         }
-        Segments::Show { segment, asking } => show(asking, &format!("segments/{}", path_part(segment))),
-        Segments::Members { segment, listed } => {
-            list(listed, &format!("segments/{}/members", path_part(segment)), &[], MEMBER_COLUMNS, NO_MEMBERS)
-        }
+        Segments::Members { segment, listed } => list(
+            listed,
+            &format!("segments/{}/members", path_part(segment)),
+            &[],
+            MEMBER_COLUMNS,
+            NO_MEMBERS,
+        ),
     }
 }
 
@@ -306,7 +364,13 @@ pub(crate) enum Members {
 /// Runs `tenure members`.
 pub(crate) fn members(command: &Members) -> Result<()> {
     let Members::List { segment, listed } = command;
-    list(listed, &format!("segments/{}/members", path_part(segment)), &[], MEMBER_COLUMNS, NO_MEMBERS)
+    list(
+        listed,
+        &format!("segments/{}/members", path_part(segment)),
+        &[],
+        MEMBER_COLUMNS,
+        NO_MEMBERS,
+    )
 }
 
 /// `tenure decisions`
@@ -341,8 +405,17 @@ pub(crate) const DECISION_COLUMNS: &[Column] = &[
 
 /// Runs `tenure decisions`.
 pub(crate) fn decisions(command: &Decisions) -> Result<()> {
-    let Decisions::List { subject, program, outcome, listed } = command;
-    let filters = [("subject", subject.as_ref()), ("program", program.as_ref()), ("outcome", outcome.as_ref())];
+    let Decisions::List {
+        subject,
+        program,
+        outcome,
+        listed,
+    } = command;
+    let filters = [
+        ("subject", subject.as_ref()),
+        ("program", program.as_ref()),
+        ("outcome", outcome.as_ref()),
+    ];
     let when_empty = "no such decisions; programs decide once they are applied and somebody meets their entry condition";
     list(listed, "decisions", &filters, DECISION_COLUMNS, when_empty)
 }
@@ -375,7 +448,17 @@ pub(crate) fn tasks(command: &Tasks) -> Result<()> {
         column("PROGRAM", &["/program"]),
         column("COMPLETED", &["/completed_at"]),
     ];
-    let Tasks::List { owner, open, listed } = command;
+    let Tasks::List {
+        owner,
+        open,
+        listed,
+    } = command;
     let filters = [("owner", owner.as_ref()), ("open", open.as_ref())];
-    list(listed, "tasks", &filters, COLUMNS, "no such tasks; programs with `task:` steps create them")
+    list(
+        listed,
+        "tasks",
+        &filters,
+        COLUMNS,
+        "no such tasks; programs with `task:` steps create them",
+    )
 }

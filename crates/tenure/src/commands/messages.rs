@@ -12,7 +12,9 @@ use crate::output::Column;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Messages {
     /// List messages, newest first
-    #[command(after_help = "Examples:\n  tenure messages list --state unknown\n  tenure messages list --program renewal --json")]
+    #[command(
+        after_help = "Examples:\n  tenure messages list --state unknown\n  tenure messages list --program renewal --json"
+    )]
     List {
         /// In this state: pending, sending, sent, delivered, bounced, unknown, dead, cancelled
         #[arg(long)]
@@ -25,7 +27,7 @@ pub(crate) enum Messages {
         person: Option<String>,
         #[command(flatten)]
         listed: Listed,
-        },
+    },
     /// Show one message
     #[command(after_help = "Examples:\n  tenure messages show msg_01h455vb4pex5vsknk084sn02q")]
     Show {
@@ -53,30 +55,80 @@ pub(crate) enum Messages {
 }
 
 const COLUMNS: &[Column] = &[
-    Column { title: "ID", pointers: &["/id"] },
-    Column { title: "STATE", pointers: &["/state"] },
-    Column { title: "SINCE", pointers: &["/state_at"] },
-    Column { title: "PROGRAM", pointers: &["/program"] },
-    Column { title: "TEMPLATE", pointers: &["/template"] },
-    Column { title: "PERSON", pointers: &["/person"] },
-    Column { title: "ATTEMPTS", pointers: &["/attempt_count", "/attempts"] },
-    Column { title: "REASON", pointers: &["/reason"] },
+    Column {
+        title: "ID",
+        pointers: &["/id"],
+    },
+    Column {
+        title: "STATE",
+        pointers: &["/state"],
+    },
+    Column {
+        title: "SINCE",
+        pointers: &["/state_at"],
+    },
+    Column {
+        title: "PROGRAM",
+        pointers: &["/program"],
+    },
+    Column {
+        title: "TEMPLATE",
+        pointers: &["/template"],
+    },
+    Column {
+        title: "PERSON",
+        pointers: &["/person"],
+    },
+    Column {
+        title: "ATTEMPTS",
+        pointers: &["/attempt_count", "/attempts"],
+    },
+    Column {
+        title: "REASON",
+        pointers: &["/reason"],
+    },
 ];
 
 /// Runs the command.
 pub(crate) fn run(command: &Messages) -> Result<()> {
     match command {
-        Messages::List { state, program, person, listed } => {
-            let person = person.as_ref().map(|person| person_id(&Client::new(listed.remote())?, person)).transpose()?;
-            let filters = [("state", state.as_ref()), ("program", program.as_ref()), ("person", person.as_ref())];
-            list(listed, "messages", &filters, COLUMNS, "no such messages; `tenure decisions list` says what programs decided instead")
+        Messages::List {
+            state,
+            program,
+            person,
+            listed,
+        } => {
+            let person = person
+                .as_ref()
+                .map(|person| person_id(&Client::new(listed.remote())?, person))
+                .transpose()?;
+            let filters = [
+                ("state", state.as_ref()),
+                ("program", program.as_ref()),
+                ("person", person.as_ref()),
+            ];
+            list(
+                listed,
+                "messages",
+                &filters,
+                COLUMNS,
+                "no such messages; `tenure decisions list` says what programs decided instead",
+            )
         }
-        Messages::Show { message, asking } => show(asking, &format!("messages/{}", path_part(message))),
-        Messages::Resend { message, asking } => {
-            act(asking, &format!("messages/{}/resend", path_part(message)), &json!({}), "the message will be sent again")
+        Messages::Show { message, asking } => {
+            show(asking, &format!("messages/{}", path_part(message)))
         }
-        Messages::Cancel { message, asking } => {
-            act(asking, &format!("messages/{}/cancel", path_part(message)), &json!({}), "the message is cancelled")
-        }
+        Messages::Resend { message, asking } => act(
+            asking,
+            &format!("messages/{}/resend", path_part(message)),
+            &json!({}),
+            "the message will be sent again",
+        ),
+        Messages::Cancel { message, asking } => act(
+            asking,
+            &format!("messages/{}/cancel", path_part(message)),
+            &json!({}),
+            "the message is cancelled",
+        ),
     }
 }

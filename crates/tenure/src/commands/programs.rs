@@ -60,7 +60,9 @@ pub(crate) enum Programs {
         asking: Asking,
     },
     /// Take somebody out of a program
-    #[command(after_help = "Examples:\n  tenure programs remove onboarding --person noor@example.com")]
+    #[command(
+        after_help = "Examples:\n  tenure programs remove onboarding --person noor@example.com"
+    )]
     Remove {
         /// Its name
         program: String,
@@ -70,7 +72,9 @@ pub(crate) enum Programs {
         asking: Asking,
     },
     /// Start a broadcast program for everybody in its segment
-    #[command(after_help = "Examples:\n  tenure programs broadcast spring-news --segment power-users")]
+    #[command(
+        after_help = "Examples:\n  tenure programs broadcast spring-news --segment power-users"
+    )]
     Broadcast {
         /// Its name
         program: String,
@@ -104,45 +108,118 @@ impl Subject {
 }
 
 const COLUMNS: &[Column] = &[
-    Column { title: "NAME", pointers: &["/name"] },
-    Column { title: "STATUS", pointers: &["/status", "/state"] },
-    Column { title: "PAUSED", pointers: &["/paused"] },
-    Column { title: "AUDIENCE", pointers: &["/audience"] },
-    Column { title: "VERSION", pointers: &["/version"] },
-    Column { title: "ACTIVE", pointers: &["/counts/active", "/active_count", "/enrollments/active"] },
-    Column { title: "COMPLETED", pointers: &["/counts/completed", "/completed_count", "/enrollments/completed"] },
-    Column { title: "EXITED", pointers: &["/counts/exited", "/exited_count", "/enrollments/exited"] },
-    Column { title: "ABOUT", pointers: &["/about"] },
+    Column {
+        title: "NAME",
+        pointers: &["/name"],
+    },
+    Column {
+        title: "STATUS",
+        pointers: &["/status", "/state"],
+    },
+    Column {
+        title: "PAUSED",
+        pointers: &["/paused"],
+    },
+    Column {
+        title: "AUDIENCE",
+        pointers: &["/audience"],
+    },
+    Column {
+        title: "VERSION",
+        pointers: &["/version"],
+    },
+    Column {
+        title: "ACTIVE",
+        pointers: &["/counts/active", "/active_count", "/enrollments/active"],
+    },
+    Column {
+        title: "COMPLETED",
+        pointers: &[
+            "/counts/completed",
+            "/completed_count",
+            "/enrollments/completed",
+        ],
+    },
+    Column {
+        title: "EXITED",
+        pointers: &["/counts/exited", "/exited_count", "/enrollments/exited"],
+    },
+    Column {
+        title: "ABOUT",
+        pointers: &["/about"],
+    },
 ];
 
 /// Runs the command.
 pub(crate) fn run(command: &Programs) -> Result<()> {
     match command {
-        Programs::List { listed } => {
-            list(listed, "programs", &[], COLUMNS, "no programs; `tenure apply programs` publishes the files in that folder")
-        }
+        Programs::List { listed } => list(
+            listed,
+            "programs",
+            &[],
+            COLUMNS,
+            "no programs; `tenure apply programs` publishes the files in that folder",
+        ),
         Programs::Show { program, asking } => show(asking, &at(program, "")),
-        Programs::Pause { program, asking } => act(asking, &at(program, "/pause"), &json!({}), &format!("{program} is paused")),
-        Programs::Resume { program, asking } => act(asking, &at(program, "/resume"), &json!({}), &format!("{program} goes on")),
+        Programs::Pause { program, asking } => act(
+            asking,
+            &at(program, "/pause"),
+            &json!({}),
+            &format!("{program} is paused"),
+        ),
+        Programs::Resume { program, asking } => act(
+            asking,
+            &at(program, "/resume"),
+            &json!({}),
+            &format!("{program} goes on"),
+        ),
         Programs::Preview { program, asking } => {
             let found = Client::new(&asking.remote)?.post(&at(program, "/preview"), &json!({}))?;
             output::detail(&found, asking.json);
             Ok(())
         }
-        Programs::Enroll { program, subject, asking } => {
+        Programs::Enroll {
+            program,
+            subject,
+            asking,
+        } => {
             let body = subject_body(subject, asking)?;
-            act(asking, &at(program, "/enroll"), &body, &format!("asked {program} to take this subject; `tenure why` tells what it decided"))
+            act(
+                asking,
+                &at(program, "/enroll"),
+                &body,
+                &format!(
+                    "asked {program} to take this subject; `tenure why` tells what it decided"
+                ),
+            )
         }
-        Programs::Remove { program, subject, asking } => {
+        Programs::Remove {
+            program,
+            subject,
+            asking,
+        } => {
             let body = subject_body(subject, asking)?;
-            act(asking, &at(program, "/remove"), &body, &format!("taken out of {program}"))
+            act(
+                asking,
+                &at(program, "/remove"),
+                &body,
+                &format!("taken out of {program}"),
+            )
         }
-        Programs::Broadcast { program, segment, asking } => {
-            let mut body = json!({});
-            if let Some(segment) = segment {
-                body["segment"] = segment.as_str().into();
-            }
-            act(asking, &at(program, "/broadcast"), &body, &format!("{program} begins"))
+        Programs::Broadcast {
+            program,
+            segment,
+            asking,
+        } => {
+            let body = segment
+                .as_ref()
+                .map_or_else(|| json!({}), |segment| json!({ "segment": segment }));
+            act(
+                asking,
+                &at(program, "/broadcast"),
+                &body,
+                &format!("{program} begins"),
+            )
         }
     }
 }

@@ -28,6 +28,10 @@ pub(crate) fn run(args: &Serve) -> Result<()> {
     let settings = Settings::load(&args.data, &args.settings)?;
     logs::start(&settings)?;
     let server = Server::open(&args.data, &settings)?;
-    output::line(format!("tenure {} listens on {}", env!("CARGO_PKG_VERSION"), server.url()));
+    output::line(format!(
+        "tenure {} listens on {}",
+        env!("CARGO_PKG_VERSION"),
+        server.url()
+    ));
     server.run(asked_to_stop())
 }

@@ -28,10 +28,22 @@ pub(crate) struct ShowSettings {
 /// Runs the command.
 pub(crate) fn run(args: &ShowSettings) -> Result<()> {
     const COLUMNS: &[Column] = &[
-        Column { title: "SETTING", pointers: &["/name"] },
-        Column { title: "VALUE", pointers: &["/value"] },
-        Column { title: "FROM", pointers: &["/origin"] },
-        Column { title: "VARIABLE", pointers: &["/variable"] },
+        Column {
+            title: "SETTING",
+            pointers: &["/name"],
+        },
+        Column {
+            title: "VALUE",
+            pointers: &["/value"],
+        },
+        Column {
+            title: "FROM",
+            pointers: &["/origin"],
+        },
+        Column {
+            title: "VARIABLE",
+            pointers: &["/variable"],
+        },
     ];
     let settings = Settings::load(&args.data, &SettingFlags::default())?;
     let rows: Vec<Value> = settings.iter().map(row).collect();
@@ -40,7 +52,13 @@ pub(crate) fn run(args: &ShowSettings) -> Result<()> {
 }
 
 fn row(effective: &Effective) -> Value {
-    let shown = effective.value.as_deref().map(|value| if effective.setting.is_secret { "(set)" } else { value });
+    let shown = effective.value.as_deref().map(|value| {
+        if effective.setting.is_secret {
+            "(set)"
+        } else {
+            value
+        }
+    });
     json!({
         "name": effective.setting.name,
         "value": shown,

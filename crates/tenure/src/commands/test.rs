@@ -48,7 +48,11 @@ pub(crate) fn run(args: &Test) -> Result<()> {
         .tests
         .iter()
         .map(|test| testing::run(&plan, test))
-        .filter(|result| args.only.as_ref().is_none_or(|only| result.name.contains(only) || result.program.contains(only)))
+        .filter(|result| {
+            args.only
+                .as_ref()
+                .is_none_or(|only| result.name.contains(only) || result.program.contains(only))
+        })
         .collect();
     let failed_count = results.iter().filter(|result| !result.passed()).count();
     if args.json {
@@ -60,19 +64,30 @@ pub(crate) fn run(args: &Test) -> Result<()> {
         }
         summarise(results.len(), failed_count, args.only.is_some());
     }
-    if failed_count > 0 { Err(Shown.into()) } else { Ok(()) }
+    if failed_count > 0 {
+        Err(Shown.into())
+    } else {
+        Ok(())
+    }
 }
 
 fn show_result(plan: &Plan, result: &TestResult, with_trace: bool) {
     let outcome = if result.passed() { "ok" } else { "FAILED" };
-    output::line(format!("test {} ({}) ... {outcome}", result.name, result.program));
+    output::line(format!(
+        "test {} ({}) ... {outcome}",
+        result.name, result.program
+    ));
     if with_trace || !result.passed() {
         for line in &result.trace {
             output::line(format!("    {line}"));
         }
     }
     for failure in &result.failures {
-        output::line(format!("  {}: {}", place_text(plan, failure), failure.message));
+        output::line(format!(
+            "  {}: {}",
+            place_text(plan, failure),
+            failure.message
+        ));
     }
 }
 
@@ -81,12 +96,17 @@ fn summarise(run_count: usize, failed_count: usize, is_filtered: bool) {
         (0, _) if is_filtered => "no test matches --only".to_owned(),
         (0, _) => "no tests; add documents that begin with `test:` beside the programs".to_owned(),
         (count, 0) => format!("\ntest result: ok. {count} passed; 0 failed"),
-        (count, failed) => format!("\ntest result: FAILED. {} passed; {failed} failed", count - failed),
+        (count, failed) => format!(
+            "\ntest result: FAILED. {} passed; {failed} failed",
+            count - failed
+        ),
     });
 }
 
 fn place_text(plan: &Plan, failure: &testing::TestFailure) -> String {
-    let Some(file) = plan.definitions.files.get(failure.place.file) else { return String::new() };
+    let Some(file) = plan.definitions.files.get(failure.place.file) else {
+        return String::new();
+    };
     let (line, column) = line_and_column(&file.text, failure.place.span.start);
     format!("{}:{line}:{column}", file.path)
 }

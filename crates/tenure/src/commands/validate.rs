@@ -62,9 +62,15 @@ pub(crate) fn check(files: Vec<files::File>) -> Checked {
         }
         None => None,
     };
-    let is_broken = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+    let is_broken = diagnostics
+        .iter()
+        .any(|diagnostic| diagnostic.severity == Severity::Error);
     let counts = (catalog.documents.len(), catalog.templates.len());
-    Checked { plan: plan.filter(|_| !is_broken), diagnostics, counts }
+    Checked {
+        plan: plan.filter(|_| !is_broken),
+        diagnostics,
+        counts,
+    }
 }
 
 /// Runs the command.
@@ -80,7 +86,9 @@ pub(crate) fn run(args: &Validate) -> Result<()> {
     }
     if !args.json {
         let (definition_count, template_count) = checked.counts;
-        output::line(format!("{definition_count} definition(s) and {template_count} template(s) are valid"));
+        output::line(format!(
+            "{definition_count} definition(s) and {template_count} template(s) are valid"
+        ));
     }
     Ok(())
 }
@@ -91,7 +99,10 @@ pub(crate) fn show(diagnostics: &[Diagnostic]) {
         let value = serde_json::to_value(diagnostic).unwrap_or(Value::Null);
         eprintln!("{}", diagnostic_text(&value));
     }
-    let errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
+    let errors = diagnostics
+        .iter()
+        .filter(|diagnostic| diagnostic.severity == Severity::Error)
+        .count();
     if errors > 0 {
         eprintln!("error: {errors} problem(s)");
     }

@@ -48,10 +48,17 @@ pub(crate) fn run(args: &Why) -> Result<()> {
 
 fn show(answer: &Value) {
     let mut rest = answer.clone();
-    let decisions = rest.as_object_mut().and_then(|fields| fields.remove("decisions"));
+    let decisions = rest
+        .as_object_mut()
+        .and_then(|fields| fields.remove("decisions"));
     output::detail(&rest, false);
     if let Some(decisions) = decisions.as_ref().and_then(Value::as_array) {
         output::line("");
-        output::rows(decisions, DECISION_COLUMNS, false, "no decisions yet: the entry condition was never met");
+        output::rows(
+            decisions,
+            DECISION_COLUMNS,
+            false,
+            "no decisions yet: the entry condition was never met",
+        );
     }
 }

@@ -38,10 +38,15 @@ pub(crate) struct Demo {
 }
 
 /// Runs a demo until it is asked to stop.
-pub(crate) fn run(demo: Demo) -> Result<()> {
+pub(crate) fn run(demo: &Demo) -> Result<()> {
     let temporary = match demo.folder {
         Some(_) => None,
-        None => Some(tempfile::Builder::new().prefix("tenure-demo-").tempdir().context("cannot make a temporary folder")?),
+        None => Some(
+            tempfile::Builder::new()
+                .prefix("tenure-demo-")
+                .tempdir()
+                .context("cannot make a temporary folder")?,
+        ),
     };
     let data = match (&demo.folder, &temporary) {
         (Some(folder), _) => folder.clone(),
@@ -51,13 +56,22 @@ pub(crate) fn run(demo: Demo) -> Result<()> {
     let credentials = init::create(&data, tenure_sim::demo::VENDOR_NAME)?;
     let outbox = data.join("outbox");
     // Whatever the environment says: nothing of a demo may reach a real mail server.
-    let flags = demo.flags.clone().or("log_level", "warn").or("outbox_dir", outbox.display().to_string());
+    let flags = demo
+        .flags
+        .clone()
+        .or("log_level", "warn")
+        .or("outbox_dir", outbox.display().to_string());
     let settings = Settings::load(&data, &flags)?.without("smtp_url");
     logs::start(&settings)?;
     let server = Server::open(&data, &settings)?;
     publish(&server)?;
     let player = Player::load(server.node(), demo.seed, demo.account_count, demo.speed)?;
-    greet(&server, &credentials.write_key, &credentials.api_token, &outbox);
+    greet(
+        &server,
+        &credentials.write_key,
+        &credentials.api_token,
+        &outbox,
+    );
     let stopping = Arc::new(AtomicBool::new(false));
     let living = player.live(Arc::clone(&stopping), Outbox::new(outbox));
     let served = server.run(asked_to_stop());
@@ -71,19 +85,36 @@ fn publish(server: &Server) -> Result<()> {
     let mut files = Vec::new();
     collect(&PROGRAMS, &mut files);
     files.sort_by(|one, other| one.path.cmp(&other.path));
-    let request = PublishRequest { files, author: "demo".to_owned(), ..PublishRequest::default() };
-    server.node().publish(&request).context("the programs that come with Tenure cannot be published")?;
+    let request = PublishRequest {
+        files,
+        author: "demo".to_owned(),
+        ..PublishRequest::default()
+    };
+    server
+        .node()
+        .publish(&request)
+        .context("the programs that come with Tenure cannot be published")?;
     Ok(())
 }
 
 fn collect(folder: &Dir<'_>, files: &mut Vec<SourceFile>) {
     for file in folder.files() {
-        let ending = file.path().extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+        let ending = file
+            .path()
+            .extension()
+            .and_then(|ending| ending.to_str())
+            .unwrap_or_default();
         if let (true, Some(text)) = (["yaml", "mjml"].contains(&ending), file.contents_utf8()) {
-            files.push(SourceFile { path: format!("programs/{}", file.path().display()), text: text.to_owned() });
+            files.push(SourceFile {
+                path: format!("programs/{}", file.path().display()),
+                text: text.to_owned(),
+            });
         }
     }
-    for inner in folder.dirs().filter(|inner| !inner.path().ends_with("mappings")) {
+    for inner in folder
+        .dirs()
+        .filter(|inner| !inner.path().ends_with("mappings"))
+    {
         collect(inner, files);
     }
 }
@@ -105,7 +136,11 @@ mod tests {
     fn the_programs_that_come_with_tenure_are_valid_and_hold_no_mapping() {
         let mut files = Vec::new();
         collect(&PROGRAMS, &mut files);
-        assert!(files.iter().any(|file| file.path == "programs/onboarding.yaml"));
+        assert!(
+            files
+                .iter()
+                .any(|file| file.path == "programs/onboarding.yaml")
+        );
         assert!(files.iter().all(|file| !file.path.contains("mappings")));
     }
 }

@@ -15,7 +15,10 @@ pub(crate) struct Outbox {
 impl Outbox {
     /// Watches a folder; what is there already is shown as well.
     pub(crate) fn new(folder: PathBuf) -> Self {
-        Self { folder, shown: HashSet::new() }
+        Self {
+            folder,
+            shown: HashSet::new(),
+        }
     }
 
     /// Shows what came since the last time.
@@ -26,10 +29,14 @@ impl Outbox {
     }
 
     fn new_subjects(&mut self) -> Vec<String> {
-        let Ok(entries) = std::fs::read_dir(&self.folder) else { return Vec::new() };
+        let Ok(entries) = std::fs::read_dir(&self.folder) else {
+            return Vec::new();
+        };
         let mut subjects = Vec::new();
         for entry in entries.flatten() {
-            let is_mail = Path::new(&entry.file_name()).extension().is_some_and(|ending| ending == "eml");
+            let is_mail = Path::new(&entry.file_name())
+                .extension()
+                .is_some_and(|ending| ending == "eml");
             if is_mail && self.shown.insert(entry.file_name()) {
                 let bytes = std::fs::read(entry.path()).unwrap_or_default();
                 subjects.extend(subject(&String::from_utf8_lossy(&bytes)));
@@ -41,7 +48,10 @@ impl Outbox {
 
 /// The subject line of a raw message, unfolded. What is encoded stays encoded.
 fn subject(mail: &str) -> Option<String> {
-    let mut lines = mail.lines().take_while(|line| !line.is_empty()).skip_while(|line| !line.starts_with("Subject: "));
+    let mut lines = mail
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .skip_while(|line| !line.starts_with("Subject: "));
     let mut subject = lines.next()?.strip_prefix("Subject: ")?.to_owned();
     for more in lines.take_while(|line| line.starts_with([' ', '\t'])) {
         subject.push(' ');

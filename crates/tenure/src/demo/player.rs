@@ -31,9 +31,21 @@ pub(crate) struct Player {
 
 impl Player {
     /// Tells a node the history of a company that ends now.
-    pub(crate) fn load(node: &Arc<Node>, seed: u64, account_count: u32, speed: f64) -> Result<Self> {
-        let config = DemoConfig { account_count, ..DemoConfig::ending_at(seed, node.now().0) };
-        let player = Self { node: Arc::clone(node), company: Company::new(config), speed };
+    pub(crate) fn load(
+        node: &Arc<Node>,
+        seed: u64,
+        account_count: u32,
+        speed: f64,
+    ) -> Result<Self> {
+        let config = DemoConfig {
+            account_count,
+            ..DemoConfig::ending_at(seed, node.now().0)
+        };
+        let player = Self {
+            node: Arc::clone(node),
+            company: Company::new(config),
+            speed,
+        };
         let bar = ProgressBar::new_spinner().with_message("telling twelve months of history");
         let mut batch = Vec::with_capacity(BATCH_CALLS);
         for call in player.company.history() {
@@ -64,7 +76,10 @@ impl Player {
                     call.timestamp_ms = call.timestamp_ms.min(now_ms);
                 }
                 if let Err(error) = self.tell(&due, false) {
-                    tracing::error!(error = format!("{error:#}"), "the demo company stopped living");
+                    tracing::error!(
+                        error = format!("{error:#}"),
+                        "the demo company stopped living"
+                    );
                     return;
                 }
                 outbox.show_new();
@@ -78,14 +93,28 @@ impl Player {
             return Ok(());
         }
         let text = serde_json::to_string(&serde_json::json!({ "batch": calls }))?;
-        let limits = IngestLimits { batch_bytes: usize::MAX, batch_events: usize::MAX, ..IngestLimits::default() };
+        let limits = IngestLimits {
+            batch_bytes: usize::MAX,
+            batch_events: usize::MAX,
+            ..IngestLimits::default()
+        };
         // Every call of the company has a message id, so no other id is ever asked for.
         let unique = || EventId(0);
-        let circumstances =
-            Circumstances { salt: self.node.salt(), received_at: self.node.now(), sent_at: None, historical: is_history, unique: &unique };
-        let parsed = parse_batch(&text, &limits, &circumstances).map_err(|fault| anyhow::anyhow!("the demo's calls cannot be read: {fault:?}"))?;
+        let circumstances = Circumstances {
+            salt: self.node.salt(),
+            received_at: self.node.now(),
+            sent_at: None,
+            historical: is_history,
+            unique: &unique,
+        };
+        let parsed = parse_batch(&text, &limits, &circumstances)
+            .map_err(|fault| anyhow::anyhow!("the demo's calls cannot be read: {fault:?}"))?;
         if let Some(rejected) = parsed.rejected.first() {
-            bail!("a call of the demo was rejected: {}: {}", rejected.field, rejected.reason);
+            bail!(
+                "a call of the demo was rejected: {}: {}",
+                rejected.field,
+                rejected.reason
+            );
         }
         loop {
             match self.node.writer().ingest_and_wait(parsed.calls.clone()) {

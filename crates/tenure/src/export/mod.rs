@@ -76,15 +76,24 @@ fn events(store: &dyn Store, each: &mut Each<'_>) -> Result<()> {
     let mut from = 1;
     loop {
         let chunks = store.read_log(from, READ_BYTES, None)?;
-        let Some(last) = chunks.last() else { return Ok(()) };
+        let Some(last) = chunks.last() else {
+            return Ok(());
+        };
         let next = last.last() + 1;
         for chunk in &chunks {
             for entry in decode(chunk.first, &chunk.bytes) {
-                let entry = entry.map_err(|error| anyhow::anyhow!("the log is damaged after position {}: {error}", chunk.first))?;
+                let entry = entry.map_err(|error| {
+                    anyhow::anyhow!("the log is damaged after position {}: {error}", chunk.first)
+                })?;
                 match &entry.body {
                     // What is known of a person is told before the events that are known to be theirs.
                     Body::Profile(profile) => user_ids.learn(profile),
-                    Body::Event(event) => each(rows::event(entry.position, entry.received_at, event, &user_ids))?,
+                    Body::Event(event) => each(rows::event(
+                        entry.position,
+                        entry.received_at,
+                        event,
+                        &user_ids,
+                    ))?,
                     _ => {}
                 }
             }
@@ -94,10 +103,15 @@ fn events(store: &dyn Store, each: &mut Each<'_>) -> Result<()> {
 }
 
 fn subjects(store: &dyn Store, audience: Audience, each: &mut Each<'_>) -> Result<()> {
-    let mut page = Page { after: None, limit: MAX_PAGE_ROWS };
+    let mut page = Page {
+        after: None,
+        limit: MAX_PAGE_ROWS,
+    };
     loop {
         let found = store.subjects(audience, &page)?;
-        let Some(last) = found.last() else { return Ok(()) };
+        let Some(last) = found.last() else {
+            return Ok(());
+        };
         page.after = Some(last.subject.to_string());
         for state in &found {
             each(rows::subject(state)?)?;
@@ -109,10 +123,15 @@ fn subjects(store: &dyn Store, audience: Audience, each: &mut Each<'_>) -> Resul
 type Cursored = (String, Value);
 
 fn pages(each: &mut Each<'_>, read: impl Fn(&Page) -> Result<Vec<Cursored>>) -> Result<()> {
-    let mut page = Page { after: None, limit: MAX_PAGE_ROWS };
+    let mut page = Page {
+        after: None,
+        limit: MAX_PAGE_ROWS,
+    };
     loop {
         let found = read(&page)?;
-        let Some((cursor, _)) = found.last() else { return Ok(()) };
+        let Some((cursor, _)) = found.last() else {
+            return Ok(());
+        };
         page.after = Some(cursor.clone());
         for (_, row) in found {
             each(row)?;

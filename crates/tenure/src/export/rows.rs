@@ -20,8 +20,13 @@ pub(crate) struct UserIds(HashMap<PersonId, Box<str>>);
 impl UserIds {
     /// Notes what a profile tells.
     pub(crate) fn learn(&mut self, profile: &Profile) {
-        let SubjectId::Person(person) = profile.subject else { return };
-        let told = profile.identifiers.iter().find(|identifier| identifier.kind == IdentifierKind::UserId);
+        let SubjectId::Person(person) = profile.subject else {
+            return;
+        };
+        let told = profile
+            .identifiers
+            .iter()
+            .find(|identifier| identifier.kind == IdentifierKind::UserId);
         if let Some(told) = told {
             self.0.insert(person, told.value.clone());
         }
@@ -29,7 +34,12 @@ impl UserIds {
 }
 
 /// An event.
-pub(crate) fn event(position: Position, received_at: Timestamp, event: &Event<'_>, user_ids: &UserIds) -> Value {
+pub(crate) fn event(
+    position: Position,
+    received_at: Timestamp,
+    event: &Event<'_>,
+    user_ids: &UserIds,
+) -> Value {
     let properties: Value = serde_json::from_str::<Box<RawValue>>(&event.properties)
         .ok()
         .and_then(|raw| serde_json::from_str(raw.get()).ok())
@@ -50,10 +60,26 @@ pub(crate) fn event(position: Position, received_at: Timestamp, event: &Event<'_
 
 /// A person or an account.
 pub(crate) fn subject(row: &row::State) -> Result<Value> {
-    let (_, state) = decode(&row.bytes).with_context(|| format!("the state of {} cannot be read", row.subject))?;
-    let of_kind = |kind: IdentifierKind| -> Vec<&Identifier> { state.identifiers.iter().filter(|known| known.kind == kind).collect() };
-    let values = |kind| of_kind(kind).into_iter().map(|known| Value::from(&*known.value)).collect::<Vec<_>>();
-    let traits: Map<String, Value> = state.traits.iter().map(|(name, value)| (name.to_string(), value.to_json())).collect();
+    let (_, state) = decode(&row.bytes)
+        .with_context(|| format!("the state of {} cannot be read", row.subject))?;
+    let of_kind = |kind: IdentifierKind| -> Vec<&Identifier> {
+        state
+            .identifiers
+            .iter()
+            .filter(|known| known.kind == kind)
+            .collect()
+    };
+    let values = |kind| {
+        of_kind(kind)
+            .into_iter()
+            .map(|known| Value::from(&*known.value))
+            .collect::<Vec<_>>()
+    };
+    let traits: Map<String, Value> = state
+        .traits
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.to_json()))
+        .collect();
     let mut fields = Map::new();
     fields.insert("id".into(), json!(state.id));
     match state.id {
@@ -63,7 +89,10 @@ pub(crate) fn subject(row: &row::State) -> Result<Value> {
             fields.insert("account".into(), json!(state.account));
         }
         SubjectId::Account(_) => {
-            fields.insert("external_ids".into(), values(IdentifierKind::AccountId).into());
+            fields.insert(
+                "external_ids".into(),
+                values(IdentifierKind::AccountId).into(),
+            );
         }
     }
     fields.insert("created_at".into(), state.created_at.to_string().into());

@@ -7,7 +7,9 @@ use anyhow::{Context, Result, bail};
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
-use super::mapping::{FullSource, Kind, Mapping, NameSource, Output, Source, Test, ValueType, zone};
+use super::mapping::{
+    FullSource, Kind, Mapping, NameSource, Output, Source, Test, ValueType, zone,
+};
 use super::source::{Cells, Row, Rows};
 use super::value;
 
@@ -27,11 +29,17 @@ impl Mapper {
         let mut lookups = HashMap::new();
         for (name, lookup) in &mapping.lookups {
             let path = folder.join(&lookup.file);
-            let found = read_lookup(&path, &lookup.key, &lookup.value).with_context(|| format!("lookup `{name}`"))?;
+            let found = read_lookup(&path, &lookup.key, &lookup.value)
+                .with_context(|| format!("lookup `{name}`"))?;
             lookups.insert(name.clone(), found);
         }
         let zone = zone(mapping.timezone.as_deref())?;
-        Ok(Self { mapping, zone, lookups, file_id: file_id.to_owned() })
+        Ok(Self {
+            mapping,
+            zone,
+            lookups,
+            file_id: file_id.to_owned(),
+        })
     }
 
     /// The calls of a row, in the shape of the Segment HTTP API, or why it is rejected as a whole.
@@ -39,7 +47,9 @@ impl Mapper {
         let cells = row.cells.as_ref().map_err(Clone::clone)?;
         let row_id = match &self.mapping.row_id {
             Some(column) => {
-                let id = cells.get(column).ok_or_else(|| format!("`row_id`: column `{column}` is empty"))?;
+                let id = cells
+                    .get(column)
+                    .ok_or_else(|| format!("`row_id`: column `{column}` is empty"))?;
                 plain_text(&id)
             }
             None => format!("{}:{}", self.file_id, row.number),
@@ -54,15 +64,24 @@ impl Mapper {
         Ok(calls)
     }
 
-    fn output(&self, output: &Output, cells: &Cells, message_id: &str, calls: &mut Vec<Value>) -> Result<(), String> {
+    fn output(
+        &self,
+        output: &Output,
+        cells: &Cells,
+        message_id: &str,
+        calls: &mut Vec<Value>,
+    ) -> Result<(), String> {
         let ids = self.ids(output, cells)?;
         let mut call = Map::new();
         call.insert("messageId".into(), message_id.into());
         if let Some(at) = &output.occurred_at {
             let source = at.full();
-            let raw = self.raw(&source, cells)?.ok_or_else(|| empty("occurred_at", &source))?;
+            let raw = self
+                .raw(&source, cells)?
+                .ok_or_else(|| empty("occurred_at", &source))?;
             let zone = self.zone_of(&source)?;
-            let at = value::instant(&raw, source.format.as_deref(), &zone).map_err(|why| named("occurred_at", &source, &why))?;
+            let at = value::instant(&raw, source.format.as_deref(), &zone)
+                .map_err(|why| named("occurred_at", &source, &why))?;
             call.insert("timestamp".into(), at.to_string().into());
         }
         match output.kind {
@@ -78,10 +97,18 @@ impl Mapper {
         Ok(())
     }
 
-    fn event(&self, output: &Output, cells: &Cells, ids: &Ids, mut call: Map<String, Value>) -> Result<Value, String> {
+    fn event(
+        &self,
+        output: &Output,
+        cells: &Cells,
+        ids: &Ids,
+        mut call: Map<String, Value>,
+    ) -> Result<Value, String> {
         let name = match &output.event {
             Some(NameSource::Constant(name)) => name.clone(),
-            Some(NameSource::Column(source)) => self.text("event", source, cells)?.ok_or_else(|| empty("event", source))?,
+            Some(NameSource::Column(source)) => self
+                .text("event", source, cells)?
+                .ok_or_else(|| empty("event", source))?,
             None => return Err("`event` is missing".to_owned()),
         };
         let mut context = Map::new();
@@ -93,7 +120,10 @@ impl Mapper {
         }
         call.insert("type".into(), "track".into());
         call.insert("event".into(), name.into());
-        call.insert("properties".into(), self.values(&output.properties, cells)?.into());
+        call.insert(
+            "properties".into(),
+            self.values(&output.properties, cells)?.into(),
+        );
         if let Some(user) = &ids.user {
             call.insert("userId".into(), user.clone().into());
         }
@@ -123,7 +153,10 @@ impl Mapper {
         call.insert("traits".into(), traits.into());
         calls.push(call.into());
         if let Some(account) = &ids.account {
-            let id = group.get("messageId").and_then(Value::as_str).unwrap_or_default();
+            let id = group
+                .get("messageId")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
             group.insert("messageId".into(), format!("{id}:group").into());
             group.insert("type".into(), "group".into());
             group.insert("groupId".into(), account.clone().into());
@@ -147,36 +180,57 @@ impl Mapper {
         };
         let has_person = ids.user.is_some() || ids.email.is_some();
         match output.kind {
-            Kind::Events if !has_person && ids.account.is_none() => {
-                Err("names nobody: the columns of `user_id`, `email` and `account_id` are empty".to_owned())
+            Kind::Events if !has_person && ids.account.is_none() => Err(
+                "names nobody: the columns of `user_id`, `email` and `account_id` are empty"
+                    .to_owned(),
+            ),
+            Kind::People if !has_person => {
+                Err("names nobody: the columns of `user_id` and `email` are empty".to_owned())
             }
-            Kind::People if !has_person => Err("names nobody: the columns of `user_id` and `email` are empty".to_owned()),
-            Kind::Accounts if ids.account.is_none() => Err("names no account: the column of `account_id` is empty".to_owned()),
+            Kind::Accounts if ids.account.is_none() => {
+                Err("names no account: the column of `account_id` is empty".to_owned())
+            }
             _ => Ok(ids),
         }
     }
 
-    fn values(&self, sources: &std::collections::BTreeMap<String, Source>, cells: &Cells) -> Result<Map<String, Value>, String> {
+    fn values(
+        &self,
+        sources: &std::collections::BTreeMap<String, Source>,
+        cells: &Cells,
+    ) -> Result<Map<String, Value>, String> {
         let mut values = Map::new();
         for (name, source) in sources {
             let source = source.full();
-            let Some(raw) = self.raw(&source, cells)? else { continue };
+            let Some(raw) = self.raw(&source, cells)? else {
+                continue;
+            };
             // What stands in the mapping (a constant, a default, a replacement) has its type already.
             let value = if source.kind == ValueType::Text && !raw.is_string() {
                 raw
             } else {
                 let zone = self.zone_of(&source)?;
-                value::read(&raw, source.kind, source.format.as_deref(), &zone).map_err(|why| named(name, &source, &why))?
+                value::read(&raw, source.kind, source.format.as_deref(), &zone)
+                    .map_err(|why| named(name, &source, &why))?
             };
             values.insert(name.clone(), value);
         }
         Ok(values)
     }
 
-    fn text(&self, name: &str, source: &FullSource, cells: &Cells) -> Result<Option<String>, String> {
-        let Some(raw) = self.raw(source, cells)? else { return Ok(None) };
+    fn text(
+        &self,
+        name: &str,
+        source: &FullSource,
+        cells: &Cells,
+    ) -> Result<Option<String>, String> {
+        let Some(raw) = self.raw(source, cells)? else {
+            return Ok(None);
+        };
         match raw {
-            Value::Array(_) | Value::Object(_) => Err(named(name, source, "is not a text or number")),
+            Value::Array(_) | Value::Object(_) => {
+                Err(named(name, source, "is not a text or number"))
+            }
             other => Ok(Some(plain_text(&other)).filter(|text| !text.is_empty())),
         }
     }
@@ -185,19 +239,32 @@ impl Mapper {
         if let Some(constant) = &source.constant {
             return Ok(Some(constant.clone()));
         }
-        let found = source.column.as_deref().and_then(|column| cells.get(column));
+        let found = source
+            .column
+            .as_deref()
+            .and_then(|column| cells.get(column));
         let found = match (&source.lookup, found) {
             (Some(lookup), Some(key)) => {
                 let key = plain_text(&key);
-                let found = self.lookups.get(lookup).and_then(|entries| entries.get(&key));
-                Some(found.cloned().ok_or_else(|| format!("lookup `{lookup}` has no `{key}`"))?)
+                let found = self
+                    .lookups
+                    .get(lookup)
+                    .and_then(|entries| entries.get(&key));
+                Some(
+                    found
+                        .cloned()
+                        .ok_or_else(|| format!("lookup `{lookup}` has no `{key}`"))?,
+                )
             }
             (_, found) => found,
         };
-        let replaced = match found {
-            Some(found) => Some(source.map.get(&plain_text(&found)).cloned().unwrap_or(found)),
-            None => None,
-        };
+        let replaced = found.map(|found| {
+            source
+                .map
+                .get(&plain_text(&found))
+                .cloned()
+                .unwrap_or(found)
+        });
         Ok(replaced.or_else(|| source.default.clone()))
     }
 
@@ -227,14 +294,18 @@ fn empty(name: &str, source: &FullSource) -> String {
 }
 
 fn plain_text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn holds(test: &Test, cells: &Cells) -> bool {
     let found = cells.get(&test.column);
     let is_among = |wanted: &[Value]| {
         let found = found.as_ref().map(plain_text).unwrap_or_default();
-        wanted.iter().any(|wanted| plain_text(wanted).eq_ignore_ascii_case(&found))
+        wanted
+            .iter()
+            .any(|wanted| plain_text(wanted).eq_ignore_ascii_case(&found))
     };
     test.empty.is_none_or(|empty| empty == found.is_none())
         && (test.is.is_empty() || is_among(&test.is))
@@ -251,7 +322,10 @@ fn read_lookup(path: &Path, key: &str, value: &str) -> Result<HashMap<String, Va
         }
     }
     if found.is_empty() {
-        bail!("{} has no row with both `{key}` and `{value}`", path.display());
+        bail!(
+            "{} has no row with both `{key}` and `{value}`",
+            path.display()
+        );
     }
     Ok(found)
 }

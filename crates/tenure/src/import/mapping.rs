@@ -192,7 +192,11 @@ where
     T: serde::de::DeserializeOwned,
 {
     let value = Value::deserialize(deserializer)?;
-    let many = if value.is_array() { value } else { Value::Array(vec![value]) };
+    let many = if value.is_array() {
+        value
+    } else {
+        Value::Array(vec![value])
+    };
     serde_json::from_value(many).map_err(serde::de::Error::custom)
 }
 
@@ -200,7 +204,10 @@ impl Source {
     /// The same in full.
     pub(crate) fn full(&self) -> FullSource {
         match self {
-            Self::Column(column) => FullSource { column: Some(column.clone()), ..FullSource::default() },
+            Self::Column(column) => FullSource {
+                column: Some(column.clone()),
+                ..FullSource::default()
+            },
             Self::Full(full) => full.clone(),
         }
     }
@@ -209,17 +216,25 @@ impl Source {
 impl Mapping {
     /// Reads and checks a mapping file.
     pub(crate) fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the mapping {}", path.display()))?;
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the mapping {}", path.display()))?;
         Self::parse(&text).with_context(|| format!("mapping {}", path.display()))
     }
 
     /// Parses and checks a mapping.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let documents = Yaml::load_from_str(text).context("not valid YAML")?;
-        let [document] = documents.as_slice() else { bail!("the file must hold exactly one YAML document") };
+        let [document] = documents.as_slice() else {
+            bail!("the file must hold exactly one YAML document")
+        };
         let value = to_json(document)?;
-        let mapping: Self = serde_path_to_error::deserialize(value)
-            .map_err(|error| anyhow::anyhow!("{}: {}; docs/guides/import.md shows every key", error.path(), error.inner()))?;
+        let mapping: Self = serde_path_to_error::deserialize(value).map_err(|error| {
+            anyhow::anyhow!(
+                "{}: {}; docs/guides/import.md shows every key",
+                error.path(),
+                error.inner()
+            )
+        })?;
         mapping.check()?;
         Ok(mapping)
     }
@@ -230,10 +245,13 @@ impl Mapping {
         }
         zone(self.timezone.as_deref())?;
         for (index, output) in self.outputs.iter().enumerate() {
-            output.check().with_context(|| format!("outputs[{index}]"))?;
+            output
+                .check()
+                .with_context(|| format!("outputs[{index}]"))?;
             for source in output.sources() {
                 zone(source.timezone.as_deref()).with_context(|| format!("outputs[{index}]"))?;
-                self.check_source(&source).with_context(|| format!("outputs[{index}]"))?;
+                self.check_source(&source)
+                    .with_context(|| format!("outputs[{index}]"))?;
             }
         }
         Ok(())
@@ -245,7 +263,10 @@ impl Mapping {
         }
         match source.lookup.as_deref() {
             Some(name) if !self.lookups.contains_key(name) => {
-                bail!("lookup `{name}` is not among `lookups`; known: {}", self.lookups.keys().cloned().collect::<Vec<_>>().join(", "))
+                bail!(
+                    "lookup `{name}` is not among `lookups`; known: {}",
+                    self.lookups.keys().cloned().collect::<Vec<_>>().join(", ")
+                )
             }
             _ => Ok(()),
         }
@@ -253,8 +274,15 @@ impl Mapping {
 
     /// Every column of the source that the mapping names.
     pub(crate) fn columns(&self) -> Vec<String> {
-        let sources = self.outputs.iter().flat_map(Output::sources).filter_map(|source| source.column);
-        let tests = self.outputs.iter().flat_map(|output| output.skip_if.iter().map(|test| test.column.clone()));
+        let sources = self
+            .outputs
+            .iter()
+            .flat_map(Output::sources)
+            .filter_map(|source| source.column);
+        let tests = self
+            .outputs
+            .iter()
+            .flat_map(|output| output.skip_if.iter().map(|test| test.column.clone()));
         let mut columns: Vec<String> = sources.chain(tests).chain(self.row_id.clone()).collect();
         columns.sort();
         columns.dedup();
@@ -265,19 +293,27 @@ impl Mapping {
 impl Output {
     fn check(&self) -> Result<()> {
         let wrong = match self.kind {
-            Kind::Events if self.event.is_none() => "events need `event`: a name, or `{ column: … }`",
+            Kind::Events if self.event.is_none() => {
+                "events need `event`: a name, or `{ column: … }`"
+            }
             Kind::Events if self.occurred_at.is_none() => "events need `occurred_at`",
             Kind::Events if !self.traits.is_empty() => "events have `properties`, not `traits`",
-            Kind::Events if self.user_id.is_none() && self.email.is_none() && self.account_id.is_none() => {
+            Kind::Events
+                if self.user_id.is_none() && self.email.is_none() && self.account_id.is_none() =>
+            {
                 "events need a `user_id`, an `email` or an `account_id`"
             }
-            Kind::People if self.user_id.is_none() && self.email.is_none() => "people need a `user_id` or an `email`",
+            Kind::People if self.user_id.is_none() && self.email.is_none() => {
+                "people need a `user_id` or an `email`"
+            }
             Kind::Accounts if self.account_id.is_none() => "accounts need an `account_id`",
             Kind::Accounts if self.user_id.is_some() || self.email.is_some() => {
                 "accounts have no `user_id` or `email`; add an output of kind `people`"
             }
             Kind::People | Kind::Accounts if self.event.is_some() => "only events have an `event`",
-            Kind::People | Kind::Accounts if !self.properties.is_empty() => "people and accounts have `traits`, not `properties`",
+            Kind::People | Kind::Accounts if !self.properties.is_empty() => {
+                "people and accounts have `traits`, not `properties`"
+            }
             _ => return Ok(()),
         };
         bail!("{wrong}")
@@ -289,7 +325,14 @@ impl Output {
             NameSource::Constant(_) => None,
             NameSource::Column(source) => Some(source.clone()),
         });
-        let ids = [&self.user_id, &self.email, &self.account_id, &self.occurred_at].into_iter().flatten();
+        let ids = [
+            &self.user_id,
+            &self.email,
+            &self.account_id,
+            &self.occurred_at,
+        ]
+        .into_iter()
+        .flatten();
         let values = self.properties.values().chain(self.traits.values());
         name.chain(ids.chain(values).map(Source::full)).collect()
     }
@@ -297,8 +340,12 @@ impl Output {
 
 /// The zone of this name; UTC without one.
 pub(crate) fn zone(name: Option<&str>) -> Result<TimeZone> {
-    let Some(name) = name else { return Ok(TimeZone::UTC) };
-    TimeZone::get(name).map_err(|_| anyhow::anyhow!("unknown time zone `{name}`; write for example `Europe/Vienna` or `UTC`"))
+    let Some(name) = name else {
+        return Ok(TimeZone::UTC);
+    };
+    TimeZone::get(name).map_err(|_| {
+        anyhow::anyhow!("unknown time zone `{name}`; write for example `Europe/Vienna` or `UTC`")
+    })
 }
 
 fn to_json(node: &Yaml<'_>) -> Result<Value> {
@@ -307,7 +354,9 @@ fn to_json(node: &Yaml<'_>) -> Result<Value> {
         Yaml::Value(Scalar::Boolean(flag)) => Value::from(*flag),
         Yaml::Value(Scalar::Integer(number)) => Value::from(*number),
         Yaml::Value(Scalar::FloatingPoint(number)) => Value::from(number.into_inner()),
-        Yaml::Value(Scalar::String(text)) => Value::from(text.as_ref()),
+        Yaml::Value(Scalar::String(text)) | Yaml::Representation(text, _, _) => {
+            Value::from(text.as_ref())
+        }
         Yaml::Sequence(items) => Value::Array(items.iter().map(to_json).collect::<Result<_>>()?),
         Yaml::Mapping(fields) => {
             let field = |(key, value): (&Yaml<'_>, &Yaml<'_>)| -> Result<(String, Value)> {
@@ -320,7 +369,6 @@ fn to_json(node: &Yaml<'_>) -> Result<Value> {
             Value::Object(fields.iter().map(field).collect::<Result<_>>()?)
         }
         Yaml::Tagged(_, inner) => to_json(inner)?,
-        Yaml::Representation(text, _, _) => Value::from(text.as_ref()),
         Yaml::Alias(_) | Yaml::BadValue => bail!("aliases are not supported; write the value out"),
     })
 }
@@ -333,7 +381,10 @@ mod tests {
     fn a_mistyped_key_is_named_with_its_place() {
         let text = "import: x\noutputs:\n  - kind: events\n    evnt: signed_up\n";
         let error = format!("{:#}", Mapping::parse(text).unwrap_err());
-        assert!(error.starts_with("outputs[0].evnt: unknown field `evnt`"), "{error}");
+        assert!(
+            error.starts_with("outputs[0].evnt: unknown field `evnt`"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -341,14 +392,21 @@ mod tests {
         let text = "import: x\noutputs:\n  - { kind: events, event: signed_up, user_id: id }\n";
         let error = format!("{:#}", Mapping::parse(text).unwrap_err());
         assert_eq!(error, "outputs[0]: events need `occurred_at`");
-        let text = "import: x\noutputs:\n  - { kind: accounts, account_id: { column: a, lookup: b } }\n";
+        let text =
+            "import: x\noutputs:\n  - { kind: accounts, account_id: { column: a, lookup: b } }\n";
         let error = format!("{:#}", Mapping::parse(text).unwrap_err());
-        assert!(error.contains("lookup `b` is not among `lookups`"), "{error}");
+        assert!(
+            error.contains("lookup `b` is not among `lookups`"),
+            "{error}"
+        );
     }
 
     #[test]
     fn every_column_named_anywhere_is_known() {
         let text = "import: x\nrow_id: i\noutputs:\n  - kind: people\n    email: e\n    traits: { plan: { column: p }, s: { constant: 1 } }\n    skip_if: { column: t, is: 'True' }\n";
-        assert_eq!(Mapping::parse(text).unwrap().columns(), ["e", "i", "p", "t"]);
+        assert_eq!(
+            Mapping::parse(text).unwrap().columns(),
+            ["e", "i", "p", "t"]
+        );
     }
 }

@@ -62,7 +62,11 @@ struct Batch {
 }
 
 /// The calls of the first rows that have any, for a look before importing.
-pub(crate) fn preview(source: &Path, mapping: Mapping, row_count: usize) -> Result<(Vec<Value>, Vec<String>)> {
+pub(crate) fn preview(
+    source: &Path,
+    mapping: Mapping,
+    row_count: usize,
+) -> Result<(Vec<Value>, Vec<String>)> {
     let file_id = file_id(source)?;
     let rows = Rows::open(source, &mapping)?;
     let mapper = Mapper::new(mapping, source, &file_id)?;
@@ -71,7 +75,9 @@ pub(crate) fn preview(source: &Path, mapping: Mapping, row_count: usize) -> Resu
         let row = row?;
         match mapper.calls(&row) {
             Ok(found) => calls.extend(found),
-            Err(reason) => problems.push(format!("row {} (line {}): {reason}", row.number, row.line)),
+            Err(reason) => {
+                problems.push(format!("row {} (line {}): {reason}", row.number, row.line));
+            }
         }
     }
     Ok((calls, problems))
@@ -79,9 +85,12 @@ pub(crate) fn preview(source: &Path, mapping: Mapping, row_count: usize) -> Resu
 
 /// Hash of the content of a file, as ids of its rows begin with.
 pub(crate) fn file_id(path: &Path) -> Result<String> {
-    let file = std::fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    let file =
+        std::fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(file).with_context(|| format!("cannot read {}", path.display()))?;
+    hasher
+        .update_reader(file)
+        .with_context(|| format!("cannot read {}", path.display()))?;
     Ok(hasher.finalize().to_hex()[..16].to_owned())
 }
 
@@ -93,7 +102,11 @@ pub(crate) fn run(job: &Job, client: &Client, watch: &mut Watch<'_>) -> Result<P
         return Ok(progress);
     }
     let rows = Rows::open(&job.source, &job.mapping)?;
-    let rejected = Rejected::open(job.rejected.clone(), rows.headings(), progress.rejected_bytes)?;
+    let rejected = Rejected::open(
+        job.rejected.clone(),
+        rows.headings(),
+        progress.rejected_bytes,
+    )?;
     let mapper = Mapper::new(job.mapping.clone(), &job.source, &file_id)?;
     let read_bytes = rows.read_bytes();
     let stop = AtomicBool::new(false);
@@ -101,7 +114,13 @@ pub(crate) fn run(job: &Job, client: &Client, watch: &mut Watch<'_>) -> Result<P
     let (answers, answered) = sync_channel(job.connections);
     let taken = Arc::new(Mutex::new(taken));
     let skip = progress.rows_count;
-    let mut ledger = Ledger { progress, rejected, state: &job.state, waiting: BTreeMap::new(), next: 0 };
+    let mut ledger = Ledger {
+        progress,
+        rejected,
+        state: &job.state,
+        waiting: BTreeMap::new(),
+        next: 0,
+    };
     std::thread::scope(|scope| {
         let reading = scope.spawn(|| read(rows, &mapper, skip, batches));
         for _ in 0..job.connections {
@@ -119,7 +138,9 @@ pub(crate) fn run(job: &Job, client: &Client, watch: &mut Watch<'_>) -> Result<P
             }
             watch(read_bytes.load(Ordering::Relaxed), &ledger.progress);
         }
-        let read = reading.join().map_err(|_| anyhow::anyhow!("reading {} failed", job.source.display()))?;
+        let read = reading
+            .join()
+            .map_err(|_| anyhow::anyhow!("reading {} failed", job.source.display()))?;
         outcome.and(read)
     })?;
     ledger.progress.is_done = true;
@@ -128,6 +149,10 @@ pub(crate) fn run(job: &Job, client: &Client, watch: &mut Watch<'_>) -> Result<P
 }
 
 /// Maps rows and hands out batches until the source ends or nobody takes them.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "its end tells the workers that all is read"
+)]
 fn read(rows: Rows, mapper: &Mapper, skip_rows: u64, batches: SyncSender<Batch>) -> Result<()> {
     let mut number = 0;
     let mut batch = Batch::new(number);
@@ -138,12 +163,22 @@ fn read(rows: Rows, mapper: &Mapper, skip_rows: u64, batches: SyncSender<Batch>)
             continue;
         }
         let mapped = mapper.calls(&row);
-        bytes += mapped.iter().flatten().map(|call| call.to_string().len() + 1).sum::<usize>();
+        bytes += mapped
+            .iter()
+            .flatten()
+            .map(|call| call.to_string().len() + 1)
+            .sum::<usize>();
         batch.add(row, mapped);
-        if batch.calls.len() >= BATCH_CALLS || bytes >= BATCH_BYTES || batch.rejected.len() >= BATCH_CALLS {
+        if batch.calls.len() >= BATCH_CALLS
+            || bytes >= BATCH_BYTES
+            || batch.rejected.len() >= BATCH_CALLS
+        {
             number += 1;
             bytes = 0;
-            if batches.send(std::mem::replace(&mut batch, Batch::new(number))).is_err() {
+            if batches
+                .send(std::mem::replace(&mut batch, Batch::new(number)))
+                .is_err()
+            {
                 return Ok(());
             }
         }
@@ -155,7 +190,12 @@ fn read(rows: Rows, mapper: &Mapper, skip_rows: u64, batches: SyncSender<Batch>)
     Ok(())
 }
 
-fn work(client: &Client, taken: &Mutex<Receiver<Batch>>, answers: &SyncSender<(Batch, Result<Answer>)>, stop: &AtomicBool) {
+fn work(
+    client: &Client,
+    taken: &Mutex<Receiver<Batch>>,
+    answers: &SyncSender<(Batch, Result<Answer>)>,
+    stop: &AtomicBool,
+) {
     loop {
         let next = taken.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(batch) = next else { return };
@@ -171,7 +211,13 @@ fn work(client: &Client, taken: &Mutex<Receiver<Batch>>, answers: &SyncSender<(B
 
 impl Batch {
     fn new(number: u64) -> Self {
-        Self { number, last_row: 0, calls: Vec::new(), rows: Vec::new(), rejected: Vec::new() }
+        Self {
+            number,
+            last_row: 0,
+            calls: Vec::new(),
+            rows: Vec::new(),
+            rejected: Vec::new(),
+        }
     }
 
     fn add(&mut self, row: Row, mapped: Result<Vec<Value>, String>) {
@@ -194,7 +240,11 @@ impl Batch {
                 reasons.entry(row).or_insert_with(|| reason.clone());
             }
         }
-        let refused = self.rows.into_iter().enumerate().filter_map(|(index, (_, row))| Some((row, reasons.remove(&index)?)));
+        let refused = self
+            .rows
+            .into_iter()
+            .enumerate()
+            .filter_map(|(index, (_, row))| Some((row, reasons.remove(&index)?)));
         self.rejected.extend(refused);
         self.rejected.sort_by_key(|(row, _)| row.number);
         self.rejected

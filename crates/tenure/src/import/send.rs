@@ -36,7 +36,10 @@ pub(crate) fn send(client: &Client, calls: &[Value], stop: &AtomicBool) -> Resul
     loop {
         match client.post("import", &body) {
             Ok(answer) => return Ok(read_answer(&answer, calls.len())),
-            Err(ClientError::Busy { retry_after_s }) => pause(Duration::from_secs(retry_after_s.clamp(1, BUSY_SECONDS_MAX)), stop)?,
+            Err(ClientError::Busy { retry_after_s }) => pause(
+                Duration::from_secs(retry_after_s.clamp(1, BUSY_SECONDS_MAX)),
+                stop,
+            )?,
             Err(ClientError::Unreachable { .. }) if unreachable_count < UNREACHABLE_ATTEMPTS => {
                 pause(UNREACHABLE_DELAY * 2_u32.pow(unreachable_count), stop)?;
                 unreachable_count += 1;
@@ -44,7 +47,10 @@ pub(crate) fn send(client: &Client, calls: &[Value], stop: &AtomicBool) -> Resul
             Err(ClientError::Refused(problem)) => match read_refusal(&problem.body) {
                 // A request in which nothing was good is refused as a whole, with the report of every call.
                 Some(answer) => return Ok(answer),
-                None => return Err(ClientError::Refused(problem)).context("the server refused a batch"),
+                None => {
+                    return Err(ClientError::Refused(problem))
+                        .context("the server refused a batch");
+                }
             },
             Err(error) => return Err(error.into()),
         }
@@ -64,21 +70,36 @@ fn read_answer(answer: &Value, call_count: usize) -> Answer {
     let duplicate_count = count(answer, "duplicates", "duplicate_count").unwrap_or(0);
     let taken = (call_count as u64).saturating_sub(rejected.len() as u64 + duplicate_count);
     let accepted_count = count(answer, "accepted", "accepted_count").unwrap_or(taken);
-    Answer { accepted_count, duplicate_count, rejected }
+    Answer {
+        accepted_count,
+        duplicate_count,
+        rejected,
+    }
 }
 
 fn read_refusal(body: &Value) -> Option<Answer> {
     let rejected = read_rejected(body);
-    (!rejected.is_empty()).then(|| Answer { rejected, ..Answer::default() })
+    (!rejected.is_empty()).then(|| Answer {
+        rejected,
+        ..Answer::default()
+    })
 }
 
 fn read_rejected(answer: &Value) -> Vec<(usize, String)> {
-    let items = answer["rejected"].as_array().or_else(|| answer["errors"].as_array()).into_iter().flatten();
+    let items = answer["rejected"]
+        .as_array()
+        .or_else(|| answer["errors"].as_array())
+        .into_iter()
+        .flatten();
     let item = |item: &Value| {
         let index = usize::try_from(item["index"].as_u64()?).ok()?;
         let text = |name: &str| item[name].as_str().filter(|text| !text.is_empty());
-        let reason = text("message").or(text("detail")).or(text("reason")).unwrap_or("refused by the server");
-        let reason = text("field").map_or_else(|| reason.to_owned(), |field| format!("{field}: {reason}"));
+        let reason = text("message")
+            .or(text("detail"))
+            .or(text("reason"))
+            .unwrap_or("refused by the server");
+        let reason =
+            text("field").map_or_else(|| reason.to_owned(), |field| format!("{field}: {reason}"));
         Some((index, reason))
     };
     items.filter_map(item).collect()
@@ -97,6 +118,9 @@ mod tests {
         let answer = json!({"accepted": 7, "duplicates": 2, "rejected": [{"index": 4, "field": "timestamp", "message": "is in no known form"}]});
         let read = read_answer(&answer, 10);
         assert_eq!((read.accepted_count, read.duplicate_count), (7, 2));
-        assert_eq!(read.rejected, [(4, "timestamp: is in no known form".to_owned())]);
+        assert_eq!(
+            read.rejected,
+            [(4, "timestamp: is in no known form".to_owned())]
+        );
     }
 }

@@ -47,7 +47,11 @@ impl Cells {
                 (!text.is_empty()).then(|| Value::from(text))
             }
             Self::Json(object) => {
-                let found = object.get(column).or_else(|| column.split('.').try_fold(object, |object, part| object.get(part)))?;
+                let found = object.get(column).or_else(|| {
+                    column
+                        .split('.')
+                        .try_fold(object, |object, part| object.get(part))
+                })?;
                 (!found.is_null() && found.as_str() != Some("")).then(|| found.clone())
             }
         }
@@ -62,8 +66,15 @@ pub(crate) struct Rows {
 }
 
 enum Reader {
-    Csv { columns: Arc<HashMap<String, usize>>, headings: Vec<String>, reader: Box<csv::Reader<Counted>> },
-    Jsonl { reader: BufReader<Counted>, line: u64 },
+    Csv {
+        columns: Arc<HashMap<String, usize>>,
+        headings: Vec<String>,
+        reader: Box<csv::Reader<Counted>>,
+    },
+    Jsonl {
+        reader: BufReader<Counted>,
+        line: u64,
+    },
 }
 
 /// A file that counts what was read of it.
@@ -84,34 +95,71 @@ impl Rows {
     /// Opens a file and checks that it has the columns that the mapping names.
     pub(crate) fn open(path: &Path, mapping: &Mapping) -> Result<Self> {
         let rows = Self::open_any(path, mapping.format, mapping.delimiter)?;
-        if let Reader::Csv { columns, .. } = &rows.reader {
-            for column in mapping.columns().iter().filter(|column| !columns.contains_key(*column)) {
-                let hint = nearest(column, columns.keys().map(String::as_str));
-                let hint = hint.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-                bail!("{} has no column `{column}`, which the mapping names{hint}", path.display());
-            }
+        if let Reader::Csv { columns, .. } = &rows.reader
+            && let Some(column) = mapping
+                .columns()
+                .iter()
+                .find(|column| !columns.contains_key(*column))
+        {
+            let hint = nearest(column, columns.keys().map(String::as_str));
+            let hint = hint.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            bail!(
+                "{} has no column `{column}`, which the mapping names{hint}",
+                path.display()
+            );
         }
         Ok(rows)
     }
 
     /// Opens a file of either form.
-    pub(crate) fn open_any(path: &Path, format: Option<Format>, delimiter: Option<char>) -> Result<Self> {
+    pub(crate) fn open_any(
+        path: &Path,
+        format: Option<Format>,
+        delimiter: Option<char>,
+    ) -> Result<Self> {
         let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
         let read_bytes = Arc::new(AtomicU64::new(0));
-        let counted = Counted { file, read_bytes: Arc::clone(&read_bytes) };
+        let counted = Counted {
+            file,
+            read_bytes: Arc::clone(&read_bytes),
+        };
         let reader = match format.unwrap_or_else(|| format_of(path)) {
-            Format::Jsonl => Reader::Jsonl { reader: BufReader::new(counted), line: 0 },
+            Format::Jsonl => Reader::Jsonl {
+                reader: BufReader::new(counted),
+                line: 0,
+            },
             Format::Csv => {
-                let delimiter = u8::try_from(delimiter.unwrap_or(',')).context("`delimiter` must be an ASCII character")?;
-                let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(counted);
-                let headings = reader.headers().with_context(|| format!("cannot read the headings of {}", path.display()))?;
-                let headings: Vec<String> =
-                    headings.iter().map(|name| name.trim_start_matches('\u{feff}').trim().to_owned()).collect();
-                let columns = headings.iter().cloned().enumerate().map(|(index, name)| (name, index)).collect();
-                Reader::Csv { columns: Arc::new(columns), headings, reader: Box::new(reader) }
+                let delimiter = u8::try_from(delimiter.unwrap_or(','))
+                    .context("`delimiter` must be an ASCII character")?;
+                let mut reader = csv::ReaderBuilder::new()
+                    .delimiter(delimiter)
+                    .flexible(true)
+                    .from_reader(counted);
+                let headings = reader
+                    .headers()
+                    .with_context(|| format!("cannot read the headings of {}", path.display()))?;
+                let headings: Vec<String> = headings
+                    .iter()
+                    .map(|name| name.trim_start_matches('\u{feff}').trim().to_owned())
+                    .collect();
+                let columns = headings
+                    .iter()
+                    .cloned()
+                    .enumerate()
+                    .map(|(index, name)| (name, index))
+                    .collect();
+                Reader::Csv {
+                    columns: Arc::new(columns),
+                    headings,
+                    reader: Box::new(reader),
+                }
             }
         };
-        Ok(Self { reader, number: 0, read_bytes })
+        Ok(Self {
+            reader,
+            number: 0,
+            read_bytes,
+        })
     }
 
     /// Names of the original fields, for the headings of the list of rejected rows.
@@ -127,7 +175,10 @@ impl Rows {
         Arc::clone(&self.read_bytes)
     }
 
-    fn next_csv(columns: &Arc<HashMap<String, usize>>, reader: &mut csv::Reader<Counted>) -> Result<Option<Found>> {
+    fn next_csv(
+        columns: &Arc<HashMap<String, usize>>,
+        reader: &mut csv::Reader<Counted>,
+    ) -> Result<Option<Found>> {
         let mut record = csv::StringRecord::new();
         let line = reader.position().line();
         match reader.read_record(&mut record) {
@@ -136,20 +187,36 @@ impl Rows {
                 let line = record.position().map_or(line, csv::Position::line);
                 let original = record.iter().map(str::to_owned).collect();
                 let cells = if record.len() > columns.len() {
-                    Err(format!("has {} fields, the headings are {}", record.len(), columns.len()))
+                    Err(format!(
+                        "has {} fields, the headings are {}",
+                        record.len(),
+                        columns.len()
+                    ))
                 } else {
                     Ok(Cells::Csv(Arc::clone(columns), record))
                 };
-                Ok(Some(Found { line, cells, original }))
+                Ok(Some(Found {
+                    line,
+                    cells,
+                    original,
+                }))
             }
             Err(error) => match error.into_kind() {
                 csv::ErrorKind::Io(error) => Err(error).context("cannot read the source"),
                 csv::ErrorKind::Utf8 { pos, .. } => {
                     let line = pos.map_or(line, |pos| pos.line());
                     let reason = "is not UTF-8; convert the file, for example with iconv";
-                    Ok(Some(Found { line, cells: Err(reason.to_owned()), original: Vec::new() }))
+                    Ok(Some(Found {
+                        line,
+                        cells: Err(reason.to_owned()),
+                        original: Vec::new(),
+                    }))
                 }
-                other => Ok(Some(Found { line, cells: Err(format!("cannot be read: {other:?}")), original: Vec::new() })),
+                other => Ok(Some(Found {
+                    line,
+                    cells: Err(format!("cannot be read: {other:?}")),
+                    original: Vec::new(),
+                })),
             },
         }
     }
@@ -157,12 +224,19 @@ impl Rows {
     fn next_jsonl(reader: &mut BufReader<Counted>, line: &mut u64) -> Result<Option<Found>> {
         loop {
             let mut bytes = Vec::new();
-            let count = reader.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut bytes).context("cannot read the source")?;
+            let count = reader
+                .by_ref()
+                .take(LINE_BYTES_MAX)
+                .read_until(b'\n', &mut bytes)
+                .context("cannot read the source")?;
             if count == 0 {
                 return Ok(None);
             }
             if count as u64 == LINE_BYTES_MAX {
-                bail!("line {} is longer than {LINE_BYTES_MAX} bytes; is this one JSON object a line?", *line + 1);
+                bail!(
+                    "line {} is longer than {LINE_BYTES_MAX} bytes; is this one JSON object a line?",
+                    *line + 1
+                );
             }
             *line += 1;
             let text = String::from_utf8_lossy(&bytes);
@@ -175,7 +249,11 @@ impl Rows {
                 Ok(_) => Err("is not a JSON object".to_owned()),
                 Err(error) => Err(format!("is not valid JSON (column {})", error.column())),
             };
-            return Ok(Some(Found { line: *line, cells, original: vec![text.to_owned()] }));
+            return Ok(Some(Found {
+                line: *line,
+                cells,
+                original: vec![text.to_owned()],
+            }));
         }
     }
 }
@@ -191,16 +269,27 @@ impl Iterator for Rows {
 
     fn next(&mut self) -> Option<Self::Item> {
         let found = match &mut self.reader {
-            Reader::Csv { columns, reader, .. } => Self::next_csv(columns, reader),
+            Reader::Csv {
+                columns, reader, ..
+            } => Self::next_csv(columns, reader),
             Reader::Jsonl { reader, line } => Self::next_jsonl(reader, line),
         };
-        let Found { line, cells, original } = match found {
+        let Found {
+            line,
+            cells,
+            original,
+        } = match found {
             Ok(Some(found)) => found,
             Ok(None) => return None,
             Err(error) => return Some(Err(error)),
         };
         self.number += 1;
-        Some(Ok(Row { number: self.number, line, cells, original }))
+        Some(Ok(Row {
+            number: self.number,
+            line,
+            cells,
+            original,
+        }))
     }
 }
 
@@ -219,13 +308,21 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
         std::fs::write(&path, text).unwrap();
-        Rows::open_any(&path, None, None).unwrap().map(Result::unwrap).collect()
+        Rows::open_any(&path, None, None)
+            .unwrap()
+            .map(Result::unwrap)
+            .collect()
     }
 
     #[test]
     fn rows_know_their_number_and_line_also_after_quoted_line_breaks() {
         let rows = rows_of("a.csv", "\u{feff}id,note\n1,\"two\nlines\"\n2,\n");
-        assert_eq!(rows.iter().map(|row| (row.number, row.line)).collect::<Vec<_>>(), [(1, 2), (2, 4)]);
+        assert_eq!(
+            rows.iter()
+                .map(|row| (row.number, row.line))
+                .collect::<Vec<_>>(),
+            [(1, 2), (2, 4)]
+        );
         let cells = rows[1].cells.as_ref().unwrap();
         assert_eq!(cells.get("id"), Some(Value::from("2")));
         assert_eq!(cells.get("note"), None);
@@ -235,9 +332,18 @@ mod tests {
     fn json_rows_reach_into_objects_and_report_what_is_not_json() {
         let rows = rows_of("a.jsonl", "{\"a\":{\"b\":3},\"x.y\":1}\n\n{oops\n[1]\n");
         let cells = rows[0].cells.as_ref().unwrap();
-        assert_eq!((cells.get("a.b"), cells.get("x.y")), (Some(Value::from(3)), Some(Value::from(1))));
+        assert_eq!(
+            (cells.get("a.b"), cells.get("x.y")),
+            (Some(Value::from(3)), Some(Value::from(1)))
+        );
         assert_eq!(rows[1].line, 3);
-        assert!(rows[1].cells.as_ref().unwrap_err().contains("not valid JSON"));
+        assert!(
+            rows[1]
+                .cells
+                .as_ref()
+                .unwrap_err()
+                .contains("not valid JSON")
+        );
         assert_eq!(rows[2].cells.as_ref().unwrap_err(), "is not a JSON object");
     }
 

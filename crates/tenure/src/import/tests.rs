@@ -50,7 +50,17 @@ struct Setup {
 impl Setup {
     fn new(row_count: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let rows: String = (1..=row_count).map(|number| format!("u{number},{number}\n")).collect();
+        let rows: String = (1..=row_count)
+            .flat_map(|number| {
+                [
+                    "u".to_owned(),
+                    number.to_string(),
+                    ",".to_owned(),
+                    number.to_string(),
+                    "\n".to_owned(),
+                ]
+            })
+            .collect();
         std::fs::write(folder.path().join("people.csv"), format!("id,n\n{rows}")).unwrap();
         Self { folder }
     }
@@ -67,7 +77,11 @@ impl Setup {
     }
 
     fn run(&self, url: &str) -> Result<Progress> {
-        let remote = Remote { url: url.to_owned(), token: Some("t".to_owned()), token_file: None };
+        let remote = Remote {
+            url: url.to_owned(),
+            token: Some("t".to_owned()),
+            token_file: None,
+        };
         run(&self.job(), &Client::new(&remote).unwrap(), &mut |_, _| {})
     }
 }
@@ -86,15 +100,25 @@ fn an_interrupted_import_goes_on_after_the_last_batch_that_was_taken() {
     let (url, second) = server(vec![(200, taken)]);
     let progress = setup.run(&url).unwrap();
     let second = second.join().unwrap();
-    assert_eq!(second[0], first[1], "the batch that failed is sent again, with the same message ids");
-    assert_eq!((progress.rows_count, progress.accepted_count), (BATCH_CALLS as u64 + 5, BATCH_CALLS as u64 + 5));
+    assert_eq!(
+        second[0], first[1],
+        "the batch that failed is sent again, with the same message ids"
+    );
+    assert_eq!(
+        (progress.rows_count, progress.accepted_count),
+        (BATCH_CALLS as u64 + 5, BATCH_CALLS as u64 + 5)
+    );
     assert!(progress.is_done);
 }
 
 #[test]
 fn what_the_server_or_the_mapping_rejects_is_listed_with_its_row() {
     let setup = Setup::new(3);
-    std::fs::write(setup.folder.path().join("people.csv"), "id,n\nu1,1\nu2,x\nu3,3\n").unwrap();
+    std::fs::write(
+        setup.folder.path().join("people.csv"),
+        "id,n\nu1,1\nu2,x\nu3,3\n",
+    )
+    .unwrap();
     let answer = serde_json::json!({"accepted": 1, "duplicates": 0, "rejected": [{"index": 1, "field": "userId", "message": "is too long"}]});
     let (url, requests) = server(vec![(200, answer)]);
     let progress = setup.run(&url).unwrap();
@@ -103,7 +127,10 @@ fn what_the_server_or_the_mapping_rejects_is_listed_with_its_row() {
     let list = std::fs::read_to_string(setup.folder.path().join("rejected.csv")).unwrap();
     let lines: Vec<&str> = list.lines().collect();
     assert_eq!(lines[0], "row,line,reason,id,n");
-    assert!(lines[1].starts_with("2,3,\"`n`: column `n` is not a number"), "{list}");
+    assert!(
+        lines[1].starts_with("2,3,\"`n`: column `n` is not a number"),
+        "{list}"
+    );
     assert_eq!(lines[2], "3,4,userId: is too long,u3,3");
 }
 

@@ -8,30 +8,50 @@ use tenure_core::time::{MAX_TIMESTAMP, MIN_TIMESTAMP, Timestamp};
 use super::mapping::ValueType;
 
 /// A value as its type wants it; the error says what was expected, without repeating what was there.
-pub(crate) fn read(raw: &Value, kind: ValueType, format: Option<&str>, zone: &TimeZone) -> Result<Value, String> {
+pub(crate) fn read(
+    raw: &Value,
+    kind: ValueType,
+    format: Option<&str>,
+    zone: &TimeZone,
+) -> Result<Value, String> {
     match kind {
         ValueType::Text => Ok(text(raw)),
-        ValueType::Number => number(raw).ok_or_else(|| "is not a number (a decimal point, no separators of thousands)".to_owned()),
-        ValueType::Flag => flag(raw).map(Value::from).ok_or_else(|| "is neither true nor false".to_owned()),
+        ValueType::Number => number(raw).ok_or_else(|| {
+            "is not a number (a decimal point, no separators of thousands)".to_owned()
+        }),
+        ValueType::Flag => flag(raw)
+            .map(Value::from)
+            .ok_or_else(|| "is neither true nor false".to_owned()),
         ValueType::Date => instant(raw, format, zone).map(|at| Value::from(at.to_string())),
     }
 }
 
 /// An instant; `format` as `strptime` has it, or `unix` (seconds) or `unix_ms`.
-pub(crate) fn instant(raw: &Value, format: Option<&str>, zone: &TimeZone) -> Result<Timestamp, String> {
+pub(crate) fn instant(
+    raw: &Value,
+    format: Option<&str>,
+    zone: &TimeZone,
+) -> Result<Timestamp, String> {
     let wrong = || match format {
         Some(format) => format!("is not a date of the form `{format}`"),
-        None => "is not a date (write `format:` if it is not like 2026-03-01 or 2026-03-01T10:00:00Z)".to_owned(),
+        None => {
+            "is not a date (write `format:` if it is not like 2026-03-01 or 2026-03-01T10:00:00Z)"
+                .to_owned()
+        }
     };
     let text = text(raw);
     let text = text.as_str().unwrap_or_default().trim();
     let at = match format {
-        Some("unix") => text.parse::<f64>().ok().map(|seconds| Timestamp((seconds * 1_000.0) as i64)),
+        Some("unix") => text
+            .parse::<f64>()
+            .ok()
+            .map(|seconds| Timestamp((seconds * 1_000.0) as i64)),
         Some("unix_ms") => text.parse().ok().map(Timestamp),
         Some(format) => with_format(text, format, zone),
         None => plain(text, zone),
     };
-    at.filter(|at| (MIN_TIMESTAMP..=MAX_TIMESTAMP).contains(at)).ok_or_else(wrong)
+    at.filter(|at| (MIN_TIMESTAMP..=MAX_TIMESTAMP).contains(at))
+        .ok_or_else(wrong)
 }
 
 fn with_format(text: &str, format: &str, zone: &TimeZone) -> Option<Timestamp> {
@@ -39,7 +59,10 @@ fn with_format(text: &str, format: &str, zone: &TimeZone) -> Option<Timestamp> {
         return Some(at.into());
     }
     let local = DateTime::strptime(format, text)
-        .or_else(|_| jiff::civil::Date::strptime(format, text).map(|date| date.to_datetime(jiff::civil::Time::midnight())))
+        .or_else(|_| {
+            jiff::civil::Date::strptime(format, text)
+                .map(|date| date.to_datetime(jiff::civil::Time::midnight()))
+        })
         .ok()?;
     in_zone(local, zone)
 }
@@ -52,7 +75,13 @@ fn plain(text: &str, zone: &TimeZone) -> Option<Timestamp> {
 }
 
 fn in_zone(local: DateTime, zone: &TimeZone) -> Option<Timestamp> {
-    Some(local.to_zoned_datetime(zone.clone()).ok()?.timestamp().into())
+    Some(
+        local
+            .to_zoned_datetime(zone.clone())
+            .ok()?
+            .timestamp()
+            .into(),
+    )
 }
 
 fn text(raw: &Value) -> Value {
@@ -68,7 +97,12 @@ fn number(raw: &Value) -> Option<Value> {
         Value::String(text) => {
             let text = text.trim();
             let whole = text.parse::<i64>().map(Value::from).ok();
-            whole.or_else(|| text.parse::<f64>().ok().filter(|number| number.is_finite()).map(Value::from))
+            whole.or_else(|| {
+                text.parse::<f64>()
+                    .ok()
+                    .filter(|number| number.is_finite())
+                    .map(Value::from)
+            })
         }
         _ => None,
     }
@@ -96,13 +130,35 @@ mod tests {
 
     #[test]
     fn dates_are_read_in_their_zone_and_form() {
-        assert_eq!(at("2023-12-23", None, "UTC").unwrap(), "2023-12-23T00:00:00.000Z");
-        assert_eq!(at("2023-07-28 03:00", None, "Europe/Vienna").unwrap(), "2023-07-28T01:00:00.000Z");
-        assert_eq!(at("2023-07-28T03:00:00+05:00", None, "Europe/Vienna").unwrap(), "2023-07-27T22:00:00.000Z");
-        assert_eq!(at("28.07.2023", Some("%d.%m.%Y"), "UTC").unwrap(), "2023-07-28T00:00:00.000Z");
-        assert_eq!(at("1767225600", Some("unix"), "UTC").unwrap(), "2026-01-01T00:00:00.000Z");
-        assert!(at("yesterday", None, "UTC").unwrap_err().contains("is not a date"));
-        assert_eq!(at("x", Some("%Y"), "UTC").unwrap_err(), "is not a date of the form `%Y`");
+        assert_eq!(
+            at("2023-12-23", None, "UTC").unwrap(),
+            "2023-12-23T00:00:00.000Z"
+        );
+        assert_eq!(
+            at("2023-07-28 03:00", None, "Europe/Vienna").unwrap(),
+            "2023-07-28T01:00:00.000Z"
+        );
+        assert_eq!(
+            at("2023-07-28T03:00:00+05:00", None, "Europe/Vienna").unwrap(),
+            "2023-07-27T22:00:00.000Z"
+        );
+        assert_eq!(
+            at("28.07.2023", Some("%d.%m.%Y"), "UTC").unwrap(),
+            "2023-07-28T00:00:00.000Z"
+        );
+        assert_eq!(
+            at("1767225600", Some("unix"), "UTC").unwrap(),
+            "2026-01-01T00:00:00.000Z"
+        );
+        assert!(
+            at("yesterday", None, "UTC")
+                .unwrap_err()
+                .contains("is not a date")
+        );
+        assert_eq!(
+            at("x", Some("%Y"), "UTC").unwrap_err(),
+            "is not a date of the form `%Y`"
+        );
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub(crate) struct Server {
     listener: std::net::TcpListener,
     metrics: PrometheusHandle,
     limits: tenure_api::ingest::IngestLimits,
-    public_url: String,
+    public_url: Option<String>,
 }
 
 impl Server {
@@ -54,9 +54,13 @@ impl Server {
             .with_context(|| format!("cannot listen on {listen}; is another server running there? name another address with --listen"))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let public_url = settings.text("public_url").map_or_else(|| format!("http://{address}"), |url| url.trim_end_matches('/').to_owned());
+        let public_url = settings.text("public_url").map_or_else(
+            || format!("http://{address}"),
+            |url| url.trim_end_matches('/').to_owned(),
+        );
         let metrics = metrics::install()?;
-        let store = SqliteStore::open(data, Options::default()).with_context(|| format!("cannot open {}", data.display()))?;
+        let store = SqliteStore::open(data, Options::default())
+            .with_context(|| format!("cannot open {}", data.display()))?;
         let store: Arc<dyn Store> = Arc::new(store);
         let node = Node::start(Parts {
             store,
@@ -68,20 +72,36 @@ impl Server {
                 tracking: settings.is_on("tracking"),
                 threads: settings.number("smtp_connections_max") as usize,
                 retry_delay_ms: settings.number("send_retry_delay_ms") as i64,
+                dkim: mail::dkim(settings)?,
+                webhooks: mail::webhooks(settings)?,
             },
             cached_subjects: settings.number("cached_subjects_max") as usize,
         })?;
+        if let Some(folder) = settings.path("bounces_dir") {
+            // It ends by itself when the node stops.
+            drop(node.watch_reports(folder)?);
+        }
         let limits = tenure_api::ingest::IngestLimits {
             event_bytes: settings.number("event_bytes_max") as usize,
             batch_bytes: settings.number("batch_bytes_max") as usize,
             batch_events: settings.number("batch_events_max") as usize,
         };
-        Ok(Self { node, listener, metrics, limits, public_url })
+        let public_url = settings.text("public_url").map(str::to_owned);
+        Ok(Self {
+            node,
+            listener,
+            metrics,
+            limits,
+            public_url,
+        })
     }
 
     /// Address under which it listens on this machine.
     pub(crate) fn url(&self) -> String {
-        self.listener.local_addr().map(|address| format!("http://{address}")).unwrap_or_default()
+        self.listener
+            .local_addr()
+            .map(|address| format!("http://{address}"))
+            .unwrap_or_default()
     }
 
     /// The node behind it.
@@ -91,7 +111,10 @@ impl Server {
 
     /// Serves until `stop` is ready, then stops accepting, finishes requests and commits, stores all states.
     pub(crate) fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .context("cannot start the runtime")?;
         let node = Arc::clone(&self.node);
         let served = runtime.block_on(self.serve(stop));
         runtime.shutdown_timeout(DRAIN_TIMEOUT);
@@ -108,7 +131,12 @@ impl Server {
                 upkeep.run_upkeep();
             }
         });
-        let router = routes::router(&self.node, self.limits, &self.public_url, self.metrics);
+        let router = routes::router(
+            &self.node,
+            self.limits,
+            self.public_url.as_deref(),
+            self.metrics,
+        );
         let (begin, begun) = tokio::sync::oneshot::channel();
         let stopping = async move {
             stop.await;
@@ -116,7 +144,11 @@ impl Server {
             // Nobody listens any more when serving ended by itself.
             let _ = begin.send(());
         };
-        let serving = axum::serve(listener, router.into_make_service_with_connect_info::<std::net::SocketAddr>()).with_graceful_shutdown(stopping);
+        let serving = axum::serve(
+            listener,
+            router.into_make_service_with_connect_info::<std::net::SocketAddr>(),
+        )
+        .with_graceful_shutdown(stopping);
         let too_late = async {
             if begun.await.is_ok() {
                 tokio::time::sleep(DRAIN_TIMEOUT).await;
@@ -137,7 +169,10 @@ impl Server {
 /// Ready when the process is asked to stop (SIGTERM, SIGINT).
 pub(crate) async fn asked_to_stop() {
     use tokio::signal::unix::{SignalKind, signal};
-    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+    match (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) {
         (Ok(mut terminate), Ok(mut interrupt)) => {
             tokio::select! {
                 _ = terminate.recv() => {}

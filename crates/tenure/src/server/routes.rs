@@ -12,13 +12,13 @@ use tenure_app::node::Node;
 pub(crate) fn router(
     node: &Arc<Node>,
     limits: IngestLimits,
-    public_url: &str,
+    public_url: Option<&str>,
     metrics: PrometheusHandle,
 ) -> Router {
     let state = ApiState::new(
         Arc::clone(node),
         limits,
-        Some(public_url),
+        public_url,
         rand::random(),
         Arc::new(move || metrics.render()),
     );

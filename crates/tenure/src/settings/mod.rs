@@ -69,9 +69,19 @@ impl SettingFlags {
 impl Args for SettingFlags {
     fn augment_args(command: Command) -> Command {
         SETTINGS.iter().fold(command, |command, setting| {
-            let flag = if setting.is_secret { format!("{}-file", setting.flag()) } else { setting.flag() };
-            let about = if setting.is_secret { format!("File that holds: {}", setting.about) } else { setting.about.to_owned() };
-            let help = setting.default.map_or(about.clone(), |default| format!("{about} [default: {default}]"));
+            let flag = if setting.is_secret {
+                format!("{}-file", setting.flag())
+            } else {
+                setting.flag()
+            };
+            let about = if setting.is_secret {
+                format!("File that holds: {}", setting.about)
+            } else {
+                setting.about.to_owned()
+            };
+            let help = setting.default.map_or(about.clone(), |default| {
+                format!("{about} [default: {default}]")
+            });
             command.arg(
                 Arg::new(setting.name)
                     .long(flag)
@@ -90,7 +100,12 @@ impl Args for SettingFlags {
 impl FromArgMatches for SettingFlags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let given = |setting: &Setting| matches.get_one::<String>(setting.name).cloned();
-        Ok(Self(SETTINGS.iter().filter_map(|setting| Some((setting.name, given(setting)?))).collect()))
+        Ok(Self(
+            SETTINGS
+                .iter()
+                .filter_map(|setting| Some((setting.name, given(setting)?)))
+                .collect(),
+        ))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -110,20 +125,39 @@ impl Settings {
         let file = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot read {}", path.display()));
+            }
         };
-        Self::resolve(flags, &environment, &file).with_context(|| format!("settings (see `tenure settings --help`, file {})", path.display()))
+        Self::resolve(flags, &environment, &file).with_context(|| {
+            format!(
+                "settings (see `tenure settings --help`, file {})",
+                path.display()
+            )
+        })
     }
 
-    fn resolve(flags: &SettingFlags, environment: &BTreeMap<String, String>, file: &str) -> Result<Self> {
+    fn resolve(
+        flags: &SettingFlags,
+        environment: &BTreeMap<String, String>,
+        file: &str,
+    ) -> Result<Self> {
         check_variables(environment)?;
         let file = parse_file(file)?;
-        SETTINGS.iter().map(|setting| effective(setting, flags, environment, &file)).collect::<Result<_>>().map(Self)
+        SETTINGS
+            .iter()
+            .map(|setting| effective(setting, flags, environment, &file))
+            .collect::<Result<_>>()
+            .map(Self)
     }
 
     /// The same with one setting not set.
     pub(crate) fn without(mut self, name: &str) -> Self {
-        for effective in self.0.iter_mut().filter(|effective| effective.setting.name == name) {
+        for effective in self
+            .0
+            .iter_mut()
+            .filter(|effective| effective.setting.name == name)
+        {
             effective.value = None;
         }
         self
@@ -136,7 +170,10 @@ impl Settings {
 
     /// The value of a setting, if it has one.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        let found = self.0.iter().find(|effective| effective.setting.name == name);
+        let found = self
+            .0
+            .iter()
+            .find(|effective| effective.setting.name == name);
         debug_assert!(found.is_some(), "no setting `{name}`");
         found?.value.as_deref()
     }
@@ -148,7 +185,9 @@ impl Settings {
 
     /// The value of a number, which has a default and was checked.
     pub(crate) fn number(&self, name: &str) -> u64 {
-        self.text(name).and_then(|text| text.parse().ok()).unwrap_or_default()
+        self.text(name)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or_default()
     }
 
     /// Whether a switch is on.
@@ -158,14 +197,17 @@ impl Settings {
 }
 
 fn check_variables(environment: &BTreeMap<String, String>) -> Result<()> {
-    let mut known: Vec<String> = OTHER_VARIABLES.iter().map(|name| (*name).to_owned()).collect();
+    let mut known: Vec<String> = OTHER_VARIABLES
+        .iter()
+        .map(|name| (*name).to_owned())
+        .collect();
     for setting in SETTINGS {
         known.push(setting.variable());
         if setting.is_secret {
             known.push(format!("{}_FILE", setting.variable()));
         }
     }
-    for name in environment.keys().filter(|name| !known.contains(name)) {
+    if let Some(name) = environment.keys().find(|name| !known.contains(name)) {
         let hint = nearest(name, known.iter().map(String::as_str));
         bail!("unknown environment variable {name}{}", hint_text(hint));
     }
@@ -174,12 +216,23 @@ fn check_variables(environment: &BTreeMap<String, String>) -> Result<()> {
 
 fn parse_file(text: &str) -> Result<BTreeMap<String, String>> {
     let table: toml::Table = text.parse().context("the file is not valid TOML")?;
-    let mut known: Vec<String> = SETTINGS.iter().map(|setting| setting.name.to_owned()).collect();
-    known.extend(SETTINGS.iter().filter(|setting| setting.is_secret).map(|setting| format!("{}_file", setting.name)));
+    let mut known: Vec<String> = SETTINGS
+        .iter()
+        .map(|setting| setting.name.to_owned())
+        .collect();
+    known.extend(
+        SETTINGS
+            .iter()
+            .filter(|setting| setting.is_secret)
+            .map(|setting| format!("{}_file", setting.name)),
+    );
     let mut values = BTreeMap::new();
     for (key, value) in table {
         if !known.contains(&key) {
-            bail!("unknown key `{key}`{}", hint_text(nearest(&key, known.iter().map(String::as_str))));
+            bail!(
+                "unknown key `{key}`{}",
+                hint_text(nearest(&key, known.iter().map(String::as_str)))
+            );
         }
         let value = match value {
             toml::Value::String(text) => text,
@@ -211,7 +264,11 @@ fn effective(
     // A variable set to nothing is as good as not set: that is how compose files leave things out.
     let from_environment = |name: &String| environment.get(name).filter(|value| !value.is_empty());
     let (value, origin) = if let Some(value) = flags.0.get(setting.name) {
-        let value = if setting.is_secret { read_secret(value)? } else { value.clone() };
+        let value = if setting.is_secret {
+            read_secret(value)?
+        } else {
+            value.clone()
+        };
         (Some(value), Origin::Flag)
     } else if let Some(value) = from_environment(&variable) {
         (Some(value.clone()), Origin::Environment(variable))
@@ -224,15 +281,23 @@ fn effective(
     } else {
         (setting.default.map(str::to_owned), Origin::Default)
     };
-    if let Some(problem) = value.as_deref().and_then(|value| setting.check(value).err()) {
+    if let Some(problem) = value
+        .as_deref()
+        .and_then(|value| setting.check(value).err())
+    {
         bail!("`{}` from {origin} {problem}", setting.name);
     }
-    Ok(Effective { setting, value, origin })
+    Ok(Effective {
+        setting,
+        value,
+        origin,
+    })
 }
 
 /// Reads a secret from the file that holds it; the line break that editors add is not part of it.
 fn read_secret(path: &str) -> Result<String> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the secret file {path}"))?;
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the secret file {path}"))?;
     Ok(text.trim_end_matches(['\n', '\r']).to_owned())
 }
 

@@ -42,21 +42,46 @@ const fn setting(
     default: Option<&'static str>,
     about: &'static str,
 ) -> Setting {
-    Setting { name, kind, default, is_secret: false, about }
+    Setting {
+        name,
+        kind,
+        default,
+        is_secret: false,
+        about,
+    }
 }
 
 const fn secret(name: &'static str, about: &'static str) -> Setting {
-    Setting { name, kind: Kind::Text, default: None, is_secret: true, about }
+    Setting {
+        name,
+        kind: Kind::Text,
+        default: None,
+        is_secret: true,
+        about,
+    }
 }
 
 /// A day in milliseconds, the most any delay may be.
 const DAY_MS: u64 = 86_400_000;
 
 const fn milliseconds(name: &'static str, default: &'static str, about: &'static str) -> Setting {
-    setting(name, Kind::Number { min: 1, max: DAY_MS }, Some(default), about)
+    setting(
+        name,
+        Kind::Number {
+            min: 1,
+            max: DAY_MS,
+        },
+        Some(default),
+        about,
+    )
 }
 
-const fn count(name: &'static str, max: u64, default: &'static str, about: &'static str) -> Setting {
+const fn count(
+    name: &'static str,
+    max: u64,
+    default: &'static str,
+    about: &'static str,
+) -> Setting {
     setting(name, Kind::Number { min: 1, max }, Some(default), about)
 }
 
@@ -90,29 +115,134 @@ pub(crate) const SETTINGS: &[Setting] = &[
         None,
         "Protection of the connection, instead of what the address implies.",
     ),
-    setting("smtp_hello_name", Kind::Text, None, "Name given to the mail server in EHLO. Without it, the host of `public_url`."),
-    setting("smtp_ca_file", Kind::Path, None, "PEM certificates to trust besides the public ones."),
-    count("smtp_connections_max", 256, "8", "Most connections to the mail server, and so messages in flight, at once."),
-    milliseconds("smtp_command_timeout_ms", "60000", "Most time for the reply to one SMTP command."),
+    setting(
+        "smtp_hello_name",
+        Kind::Text,
+        None,
+        "Name given to the mail server in EHLO. Without it, the host of `public_url`.",
+    ),
+    setting(
+        "smtp_ca_file",
+        Kind::Path,
+        None,
+        "PEM certificates to trust besides the public ones.",
+    ),
+    count(
+        "smtp_connections_max",
+        256,
+        "8",
+        "Most connections to the mail server, and so messages in flight, at once.",
+    ),
+    milliseconds(
+        "smtp_command_timeout_ms",
+        "60000",
+        "Most time for the reply to one SMTP command.",
+    ),
     milliseconds(
         "smtp_final_dot_timeout_ms",
         "600000",
         "Most time for the reply to a whole message. Giving up early turns a slow acceptance into an unknown outcome.",
     ),
-    milliseconds("send_retry_delay_ms", "30000", "Delay before the second attempt at a message; it doubles with every further one, up to twelve attempts."),
-    setting("outbox_dir", Kind::Path, None, "Folder for e-mails when there is no mail server. Without it, `outbox` in the data folder."),
-    setting("tracking", Kind::Switch, Some("on"), "Whether opens and clicks are recorded."),
-    setting("bounces_dir", Kind::Path, None, "Folder from which delivery reports are read (`new` of a maildir, or plain files)."),
-    count("event_bytes_max", 1_048_576, "32768", "Largest event accepted, in bytes."),
-    count("batch_bytes_max", 67_108_864, "512000", "Largest request accepted, in bytes after decompression."),
-    count("batch_events_max", 100_000, "2500", "Most events accepted in one request."),
-    count("cached_subjects_max", 10_000_000, "200000", "Subjects whose state is kept in memory."),
-    setting("log_format", Kind::Choice(&["text", "json"]), Some("text"), "Form of the log on standard error."),
-    setting("log_level", Kind::Text, Some("info"), "What is logged: a level, or directives such as `info,tenure_app=debug`."),
+    milliseconds(
+        "send_retry_delay_ms",
+        "30000",
+        "Delay before the second attempt at a message; it doubles with every further one, up to twelve attempts.",
+    ),
+    setting(
+        "outbox_dir",
+        Kind::Path,
+        None,
+        "Folder for e-mails when there is no mail server. Without it, `outbox` in the data folder.",
+    ),
+    setting(
+        "tracking",
+        Kind::Switch,
+        Some("on"),
+        "Whether opens and clicks are recorded.",
+    ),
+    setting(
+        "bounces_dir",
+        Kind::Path,
+        None,
+        "Folder from which delivery reports are read (`new` of a maildir, or plain files).",
+    ),
+    setting(
+        "dkim_domain",
+        Kind::Text,
+        None,
+        "Domain for which e-mails are signed (DKIM). Goes with `dkim_selector` and `dkim_key`; without them, the mail server has to sign.",
+    ),
+    setting(
+        "dkim_selector",
+        Kind::Text,
+        None,
+        "Name of the DKIM key in the DNS: its public half stands at `<selector>._domainkey.<domain>`.",
+    ),
+    secret(
+        "dkim_key",
+        "Private DKIM key: RSA as PKCS#1 PEM, or the Ed25519 seed in base64.",
+    ),
+    secret(
+        "webhook_secret",
+        "Signs webhooks (Standard Webhooks): `whsec_` and 24 to 64 random bytes in base64. Without it, they are not signed.",
+    ),
+    setting(
+        "webhook_private",
+        Kind::Switch,
+        Some("off"),
+        "Whether webhooks may reach this machine and private networks. Link-local and metadata addresses stay refused.",
+    ),
+    milliseconds(
+        "webhook_timeout_ms",
+        "10000",
+        "Most time for one attempt at a webhook.",
+    ),
+    count(
+        "event_bytes_max",
+        1_048_576,
+        "32768",
+        "Largest event accepted, in bytes.",
+    ),
+    count(
+        "batch_bytes_max",
+        67_108_864,
+        "512000",
+        "Largest request accepted, in bytes after decompression.",
+    ),
+    count(
+        "batch_events_max",
+        100_000,
+        "2500",
+        "Most events accepted in one request.",
+    ),
+    count(
+        "cached_subjects_max",
+        10_000_000,
+        "200000",
+        "Subjects whose state is kept in memory.",
+    ),
+    setting(
+        "log_format",
+        Kind::Choice(&["text", "json"]),
+        Some("text"),
+        "Form of the log on standard error.",
+    ),
+    setting(
+        "log_level",
+        Kind::Text,
+        Some("info"),
+        "What is logged: a level, or directives such as `info,tenure_app=debug`.",
+    ),
 ];
 
 /// Names of the environment that belong to commands and not to this table.
-pub(crate) const OTHER_VARIABLES: &[&str] = &["TENURE_DATA", "TENURE_URL", "TENURE_TOKEN", "TENURE_TOKEN_FILE", "TENURE_BIN"];
+pub(crate) const OTHER_VARIABLES: &[&str] = &[
+    "TENURE_DATA",
+    "TENURE_URL",
+    "TENURE_TOKEN",
+    "TENURE_TOKEN_FILE",
+    "TENURE_BIN",
+];
 
 impl Setting {
     /// Name of the environment variable.
@@ -132,7 +262,11 @@ impl Setting {
             Kind::Path => "path".to_owned(),
             Kind::Number { min, max } => format!("number, {min} to {max}"),
             Kind::Switch => "`on` or `off`".to_owned(),
-            Kind::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
+            Kind::Choice(words) => words
+                .iter()
+                .map(|word| format!("`{word}`"))
+                .collect::<Vec<_>>()
+                .join(", "),
         }
     }
 
@@ -140,16 +274,23 @@ impl Setting {
     pub(crate) fn check(&self, value: &str) -> Result<(), String> {
         let is_right = match self.kind {
             Kind::Text | Kind::Path => !value.is_empty(),
-            Kind::Number { min, max } => value.parse::<u64>().is_ok_and(|number| (min..=max).contains(&number)),
+            Kind::Number { min, max } => value
+                .parse::<u64>()
+                .is_ok_and(|number| (min..=max).contains(&number)),
             Kind::Switch => ["on", "off"].contains(&value),
             Kind::Choice(words) => words.contains(&value),
         };
-        if is_right { Ok(()) } else { Err(format!("must be {}", self.form())) }
+        if is_right {
+            Ok(())
+        } else {
+            Err(format!("must be {}", self.form()))
+        }
     }
 }
 
 /// The setting of this name.
-pub(crate) fn find(name: &str) -> Option<&'static Setting> {
+#[cfg(test)]
+fn find(name: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.name == name)
 }
 

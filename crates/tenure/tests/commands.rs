@@ -1,0 +1,259 @@
+//! The built binary, called as scripts call it.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn tenure(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
+    for (name, _) in
+        std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TENURE_"))
+    {
+        command.env_remove(name);
+    }
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    tenure(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A served data folder; the process is killed when the test is over.
+struct Served {
+    process: Child,
+    url: String,
+}
+
+impl Served {
+    fn start(data: &str) -> Self {
+        let mut process = tenure(&["serve", "--data", data, "--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let url = line.trim().rsplit(' ').next().unwrap().to_owned();
+        Self { process, url }
+    }
+
+    fn stop(mut self) -> Option<i32> {
+        Command::new("kill")
+            .arg(self.process.id().to_string())
+            .status()
+            .unwrap();
+        self.process.wait().unwrap().code()
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn what_was_accepted_is_exported_backed_up_and_restored_after_a_graceful_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let data = path("data");
+    let made = run(&["init", "--data", &data, "--json"]);
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    let keys: Value = serde_json::from_slice(&made.stdout).unwrap();
+    assert!(
+        ["workspace_id", "write_key", "api_token"]
+            .iter()
+            .all(|name| keys[name].is_string())
+    );
+
+    let served = Served::start(&data);
+    let call = serde_json::json!({"writeKey": keys["write_key"], "userId": "u1", "event": "signed_up", "messageId": "m1",
+                                  "properties": {"sign_up_id": "s1"}});
+    let answer = ureq::post(format!("{}/v1/track", served.url))
+        .send_json(&call)
+        .unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_eq!(served.stop(), Some(0));
+
+    let exported = run(&["export", "--data", &data]);
+    let row: Value = serde_json::from_str(text(&exported.stdout).lines().next().unwrap()).unwrap();
+    assert_eq!(
+        (
+            &row["name"],
+            &row["properties"]["sign_up_id"],
+            &row["user_id"]
+        ),
+        (&"signed_up".into(), &"s1".into(), &"u1".into())
+    );
+
+    let (backup, restored) = (path("copy.backup"), path("restored"));
+    assert!(
+        run(&["backup", "--data", &data, "--to", &backup])
+            .status
+            .success()
+    );
+    assert!(
+        run(&["restore", &backup, "--data", &restored])
+            .status
+            .success()
+    );
+    assert_eq!(
+        run(&["export", "--data", &restored]).stdout,
+        exported.stdout
+    );
+    let again = run(&["restore", &backup, "--data", &restored]);
+    assert!(text(&again.stderr).contains("nothing is overwritten"));
+}
+
+#[test]
+fn a_folder_is_initialised_once_and_rotated_keys_are_new() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data").display().to_string();
+    let first: Value =
+        serde_json::from_slice(&run(&["init", "--data", &data, "--json"]).stdout).unwrap();
+    let second = run(&["init", "--data", &data]);
+    assert_eq!(second.status.code(), Some(1));
+    assert!(text(&second.stderr).contains("tenure keys rotate"));
+    let rotated: Value =
+        serde_json::from_slice(&run(&["keys", "rotate", "--data", &data, "--json"]).stdout)
+            .unwrap();
+    assert_eq!(first["workspace_id"], rotated["workspace_id"]);
+    assert_ne!(first["api_token"], rotated["api_token"]);
+}
+
+#[test]
+fn a_broken_file_is_no_backup_and_leaves_no_data_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("broken");
+    std::fs::write(&file, "not a database").unwrap();
+    let data = folder.path().join("data");
+    let result = run(&[
+        "restore",
+        file.to_str().unwrap(),
+        "--data",
+        data.to_str().unwrap(),
+    ]);
+    assert_eq!(result.status.code(), Some(1));
+    assert!(!data.join("tenure.db").exists());
+}
+
+#[test]
+fn a_mistyped_setting_stops_the_server_with_the_nearest_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data").display().to_string();
+    run(&["init", "--data", &data]);
+    let result = tenure(&["serve", "--data", &data])
+        .env("TENURE_SMPT_URL", "smtp://mail.example.com")
+        .output()
+        .unwrap();
+    assert_eq!(result.status.code(), Some(1));
+    assert!(
+        text(&result.stderr).contains("did you mean TENURE_SMTP_URL?"),
+        "{}",
+        text(&result.stderr)
+    );
+}
+
+#[test]
+fn wrong_definitions_are_shown_on_standard_error_with_exit_code_1() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("a.yaml"),
+        "segment: a\naudience: person\nwhen: plam ==\n",
+    )
+    .unwrap();
+    let result = run(&["validate", folder.path().to_str().unwrap()]);
+    assert_eq!(result.status.code(), Some(1));
+    assert!(
+        text(&result.stderr).contains("a.yaml:3:"),
+        "{}",
+        text(&result.stderr)
+    );
+    assert!(result.stdout.is_empty());
+}
+
+#[test]
+fn a_server_that_is_not_there_is_said_with_the_remedy() {
+    // Port 9 (discard) of this machine: nobody listens there.
+    let result = run(&[
+        "people",
+        "list",
+        "--url",
+        "http://127.0.0.1:9",
+        "--token",
+        "t",
+    ]);
+    assert_eq!(result.status.code(), Some(1));
+    assert!(text(&result.stderr).contains("tenure serve"));
+    assert_eq!(run(&["people", "lst"]).status.code(), Some(2));
+}
+
+#[test]
+fn every_mapping_that_comes_with_tenure_maps_a_row_of_its_layout() {
+    let folder = tempfile::tempdir().unwrap();
+    let mappings = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../programs/mappings/ravenstack"
+    );
+    let files = [
+        (
+            "accounts",
+            "account_id,account_name,industry,country,signup_date,referral_source,plan_tier,seats,is_trial,churn_flag\nA-1,Acme,EdTech,US,2024-10-16,partner,Basic,9,False,False\n",
+            2,
+        ),
+        (
+            "subscriptions",
+            "subscription_id,account_id,start_date,end_date,plan_tier,seats,mrr_amount,arr_amount,is_trial,upgrade_flag,downgrade_flag,churn_flag,billing_frequency,auto_renew_flag\nS-1,A-1,2023-12-23,2024-04-12,Pro,14,2786,33432,False,False,False,True,monthly,True\n",
+            3,
+        ),
+        (
+            "feature_usage",
+            "usage_id,subscription_id,usage_date,feature_name,usage_count,usage_duration_secs,error_count,is_beta_feature\nU-1,S-1,2023-07-27,feature_20,9,5004,0,False\n",
+            1,
+        ),
+        (
+            "support_tickets",
+            "ticket_id,account_id,submitted_at,closed_at,resolution_time_hours,priority,first_response_time_minutes,satisfaction_score,escalation_flag\nT-1,A-1,2023-07-27,2023-07-28 03:00,27,high,74,4.0,False\n",
+            3,
+        ),
+        (
+            "churn_events",
+            "churn_event_id,account_id,churn_date,reason_code,refund_amount_usd,preceding_upgrade_flag,preceding_downgrade_flag,is_reactivation,feedback_text\nC-1,A-1,2024-10-27,pricing,4.03,False,False,False,too expensive\n",
+            1,
+        ),
+    ];
+    for (name, rows, _) in files {
+        std::fs::write(folder.path().join(format!("ravenstack_{name}.csv")), rows).unwrap();
+    }
+    for (name, _, call_count) in files {
+        let source = folder
+            .path()
+            .join(format!("ravenstack_{name}.csv"))
+            .display()
+            .to_string();
+        let result = run(&[
+            "import",
+            &source,
+            "--mapping",
+            &format!("{mappings}/{name}.yaml"),
+            "--dry-run",
+        ]);
+        assert!(result.status.success(), "{name}: {}", text(&result.stderr));
+        assert_eq!(
+            text(&result.stdout).lines().count(),
+            call_count,
+            "{name}: {}{}",
+            text(&result.stdout),
+            text(&result.stderr)
+        );
+    }
+}
