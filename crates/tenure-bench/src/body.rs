@@ -147,8 +147,8 @@ fn write_call(body: &mut String, kind: &Kind, timed: bool, mix: &mut Mix) {
     let _ = write!(
         body,
         r#"{{"type":"track","messageId":"bench-{ID_MARK}","userId":"user-{USER_MARK}","event":"{name}",{time}"properties":{{"feature":"feature-{:02}","total":{},"path":"/reports/weekly","title":"Weekly report of the team","source":"web"}},"context":{{"library":{{"name":"bench","version":"1.0.0"}},"locale":"en-GB"}}}}"#,
-        number >> 8 & 15,
-        number >> 16 & 127
+        (number >> 8) & 15,
+        (number >> 16) & 127
     );
 }
 

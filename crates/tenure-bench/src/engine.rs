@@ -182,8 +182,8 @@ impl Calls<'_> {
             let name = EVENT_NAMES[(number % EVENT_NAMES.len() as u64) as usize];
             let properties = format!(
                 r#"{{"feature":"feature-{:02}","total":{},"path":"/reports/weekly","title":"Weekly report of the team","source":"web"}}"#,
-                number >> 8 & 15,
-                number >> 16 & 127
+                (number >> 8) & 15,
+                (number >> 16) & 127
             );
             calls.call(user, CallKind::Track { name: name.into(), properties: properties.into() })
         })
