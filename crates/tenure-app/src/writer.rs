@@ -273,6 +273,10 @@ impl Writer {
                 occurred_until: draft.occurred_until.unwrap_or(MIN_TIMESTAMP),
                 bytes: std::mem::take(&mut draft.bytes),
             });
+            if chunk.is_none() {
+                // Calls that change nothing leave no entry; repeats of them change nothing either.
+                draft.batch.seen.clear();
+            }
             draft.batch.chunk = chunk;
             self.store.commit(&draft.batch)
         });

@@ -1,3 +1,4 @@
 //! Deterministic simulation, and the demo company.
 
 pub mod demo;
+pub mod world;

@@ -82,15 +82,11 @@ impl Worker {
     }
 
     fn wake_roots(&mut self, due: Vec<RootId>, until: Timestamp) -> Result<(), AppError> {
-        let mut absent: Vec<RootId> = due.clone();
-        absent.retain(|id| !self.roots.contains(*id));
-        self.roots.load(self.store.as_ref(), &mut absent)?;
-        for id in absent {
-            self.roots.unschedule(id);
-        }
+        self.roots.load(self.store.as_ref(), &mut due.clone())?;
         // While replaying, wake-ups up to the committed time had their output committed.
         let replayed = until <= self.replay_until.at;
         for id in due {
+            self.roots.waking(id, until);
             self.ready(id);
             let held = self.roots.get_mut(id);
             engine::wake(&self.plan, &mut held.root, until, &mut self.out);
@@ -282,7 +278,7 @@ impl Worker {
                 self.roots.link(from, into);
             } else {
                 // A row that outlived a crash between the merge and its removal.
-                self.roots.get_mut(from).root.people.remove(&merge.from);
+                self.roots.get_mut(from).root.remove(merge.from);
             }
             state
         };

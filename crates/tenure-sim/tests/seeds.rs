@@ -1,0 +1,32 @@
+//! Whole nodes under faults, seed by seed; see `tenure_sim::world`.
+
+use tenure_sim::world::simulate;
+
+/// Ticks of a seed.
+const TICKS: usize = 60;
+
+fn check_seeds(seeds: std::ops::Range<u64>) {
+    for seed in seeds {
+        if let Err(failure) = simulate(seed, TICKS) {
+            panic!("{failure}");
+        }
+    }
+}
+
+#[test]
+fn the_first_hundred_seeds_hold() {
+    check_seeds(0..100);
+}
+
+#[test]
+fn the_second_hundred_seeds_hold() {
+    check_seeds(100..200);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace() {
+    for seed in [0, 3, 6] {
+        let (once, again) = (simulate(seed, TICKS), simulate(seed, TICKS));
+        assert_eq!(once.unwrap(), again.unwrap(), "seed {seed}");
+    }
+}
