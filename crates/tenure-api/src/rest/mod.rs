@@ -133,6 +133,11 @@ fn document(mut api: OpenApi) -> OpenApi {
          errors are `application/problem+json` with a stable `code`."
             .to_owned(),
     );
+    // The defaults describe the library, not us.
+    api.info.contact = None;
+    let mut license = utoipa::openapi::License::new("Apache-2.0");
+    license.identifier = Some("Apache-2.0".to_owned());
+    api.info.license = Some(license);
     let components = api.components.get_or_insert_default();
     components.add_security_scheme(
         "token",

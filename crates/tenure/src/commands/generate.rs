@@ -11,7 +11,7 @@ use crate::output;
 use crate::settings::FILE_NAME;
 use crate::settings::table::SETTINGS;
 
-/// Write the reference documents: commands and settings.
+/// Write the reference documents: commands, settings and the OpenAPI document.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -49,7 +49,17 @@ pub(crate) fn run(args: &Generate) -> Result<()> {
 }
 
 fn documents() -> Vec<(&'static str, String)> {
-    vec![("cli.md", commands()), ("settings.md", settings())]
+    vec![
+        ("cli.md", commands()),
+        ("openapi.json", openapi()),
+        ("settings.md", settings()),
+    ]
+}
+
+fn openapi() -> String {
+    let mut text = tenure_api::openapi().to_pretty_json().unwrap_or_default();
+    text.push('\n');
+    text
 }
 
 fn settings() -> String {
