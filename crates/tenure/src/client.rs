@@ -13,7 +13,7 @@ pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:8080";
 /// Most time for opening a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Most time for one answer of the API.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(5);
 /// Largest answer read at once, in bytes.
 const ANSWER_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Rows asked for in one page.

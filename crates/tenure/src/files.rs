@@ -129,7 +129,7 @@ mod tests {
         let files = collect(&[folder.path().to_owned()]).unwrap();
         let names: Vec<_> = files
             .iter()
-            .map(|file| file.path.rsplit_once("/").unwrap().1)
+            .map(|file| file.path.rsplit_once('/').unwrap().1)
             .collect();
         assert_eq!(names, ["a.yml", "b.yaml", "x.de.mjml"]);
     }

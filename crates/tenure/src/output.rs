@@ -132,7 +132,8 @@ fn shorter_instant(text: &str) -> String {
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
-    let is_instant = text.len() == 24 && text.as_bytes()[10] == b'T' && text.ends_with(".000Z");
+    let is_instant =
+        text.len() == 24 && text.as_bytes()[10] == b'T' && text.get(19..) == Some(".000Z");
     if is_instant {
         format!("{}Z", &text[..19])
     } else {

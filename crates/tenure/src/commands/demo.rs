@@ -38,7 +38,7 @@ pub(crate) fn run(args: &Demo) -> Result<()> {
     if !(args.speed > 0.0 && args.speed <= 100_000.0) {
         return Err(Usage("--speed must be above 0 and at most 100000".to_owned()).into());
     }
-    play(Run {
+    play(&Run {
         folder: args.dir.clone(),
         account_count: args.accounts,
         speed: args.speed,

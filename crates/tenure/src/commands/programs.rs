@@ -211,10 +211,9 @@ pub(crate) fn run(command: &Programs) -> Result<()> {
             segment,
             asking,
         } => {
-            let mut body = json!({});
-            if let Some(segment) = segment {
-                body["segment"] = segment.as_str().into();
-            }
+            let body = segment
+                .as_ref()
+                .map_or_else(|| json!({}), |segment| json!({ "segment": segment }));
             act(
                 asking,
                 &at(program, "/broadcast"),

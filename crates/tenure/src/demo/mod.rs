@@ -38,7 +38,7 @@ pub(crate) struct Demo {
 }
 
 /// Runs a demo until it is asked to stop.
-pub(crate) fn run(demo: Demo) -> Result<()> {
+pub(crate) fn run(demo: &Demo) -> Result<()> {
     let temporary = match demo.folder {
         Some(_) => None,
         None => Some(

@@ -258,16 +258,13 @@ impl Mapper {
             }
             (_, found) => found,
         };
-        let replaced = match found {
-            Some(found) => Some(
-                source
-                    .map
-                    .get(&plain_text(&found))
-                    .cloned()
-                    .unwrap_or(found),
-            ),
-            None => None,
-        };
+        let replaced = found.map(|found| {
+            source
+                .map
+                .get(&plain_text(&found))
+                .cloned()
+                .unwrap_or(found)
+        });
         Ok(replaced.or_else(|| source.default.clone()))
     }
 

@@ -354,7 +354,9 @@ fn to_json(node: &Yaml<'_>) -> Result<Value> {
         Yaml::Value(Scalar::Boolean(flag)) => Value::from(*flag),
         Yaml::Value(Scalar::Integer(number)) => Value::from(*number),
         Yaml::Value(Scalar::FloatingPoint(number)) => Value::from(number.into_inner()),
-        Yaml::Value(Scalar::String(text)) => Value::from(text.as_ref()),
+        Yaml::Value(Scalar::String(text)) | Yaml::Representation(text, _, _) => {
+            Value::from(text.as_ref())
+        }
         Yaml::Sequence(items) => Value::Array(items.iter().map(to_json).collect::<Result<_>>()?),
         Yaml::Mapping(fields) => {
             let field = |(key, value): (&Yaml<'_>, &Yaml<'_>)| -> Result<(String, Value)> {
@@ -367,7 +369,6 @@ fn to_json(node: &Yaml<'_>) -> Result<Value> {
             Value::Object(fields.iter().map(field).collect::<Result<_>>()?)
         }
         Yaml::Tagged(_, inner) => to_json(inner)?,
-        Yaml::Representation(text, _, _) => Value::from(text.as_ref()),
         Yaml::Alias(_) | Yaml::BadValue => bail!("aliases are not supported; write the value out"),
     })
 }

@@ -76,7 +76,7 @@ pub(crate) fn preview(
         match mapper.calls(&row) {
             Ok(found) => calls.extend(found),
             Err(reason) => {
-                problems.push(format!("row {} (line {}): {reason}", row.number, row.line))
+                problems.push(format!("row {} (line {}): {reason}", row.number, row.line));
             }
         }
     }
@@ -149,6 +149,10 @@ pub(crate) fn run(job: &Job, client: &Client, watch: &mut Watch<'_>) -> Result<P
 }
 
 /// Maps rows and hands out batches until the source ends or nobody takes them.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "its end tells the workers that all is read"
+)]
 fn read(rows: Rows, mapper: &Mapper, skip_rows: u64, batches: SyncSender<Batch>) -> Result<()> {
     let mut number = 0;
     let mut batch = Batch::new(number);

@@ -95,20 +95,18 @@ impl Rows {
     /// Opens a file and checks that it has the columns that the mapping names.
     pub(crate) fn open(path: &Path, mapping: &Mapping) -> Result<Self> {
         let rows = Self::open_any(path, mapping.format, mapping.delimiter)?;
-        if let Reader::Csv { columns, .. } = &rows.reader {
-            for column in mapping
+        if let Reader::Csv { columns, .. } = &rows.reader
+            && let Some(column) = mapping
                 .columns()
                 .iter()
-                .filter(|column| !columns.contains_key(*column))
-            {
-                let hint = nearest(column, columns.keys().map(String::as_str));
-                let hint =
-                    hint.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-                bail!(
-                    "{} has no column `{column}`, which the mapping names{hint}",
-                    path.display()
-                );
-            }
+                .find(|column| !columns.contains_key(*column))
+        {
+            let hint = nearest(column, columns.keys().map(String::as_str));
+            let hint = hint.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            bail!(
+                "{} has no column `{column}`, which the mapping names{hint}",
+                path.display()
+            );
         }
         Ok(rows)
     }

@@ -51,7 +51,15 @@ impl Setup {
     fn new(row_count: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let rows: String = (1..=row_count)
-            .map(|number| format!("u{number},{number}\n"))
+            .flat_map(|number| {
+                [
+                    "u".to_owned(),
+                    number.to_string(),
+                    ",".to_owned(),
+                    number.to_string(),
+                    "\n".to_owned(),
+                ]
+            })
             .collect();
         std::fs::write(folder.path().join("people.csv"), format!("id,n\n{rows}")).unwrap();
         Self { folder }

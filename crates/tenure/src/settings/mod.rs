@@ -207,7 +207,7 @@ fn check_variables(environment: &BTreeMap<String, String>) -> Result<()> {
             known.push(format!("{}_FILE", setting.variable()));
         }
     }
-    for name in environment.keys().filter(|name| !known.contains(name)) {
+    if let Some(name) = environment.keys().find(|name| !known.contains(name)) {
         let hint = nearest(name, known.iter().map(String::as_str));
         bail!("unknown environment variable {name}{}", hint_text(hint));
     }
