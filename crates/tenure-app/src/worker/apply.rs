@@ -88,8 +88,9 @@ impl Worker {
         for id in absent {
             self.roots.unschedule(id);
         }
-        // While replaying, wake-ups up to the committed time had their output committed.
-        let replayed = until <= self.replay_until.at;
+        // Output of a replay is committed. After its last entry that is not certain: an entry may
+        // have left wake-ups at or before the committed time. What they give has derived ids.
+        let replayed = self.at.position < self.replay_until.position;
         for id in due {
             self.roots.waking(id, until);
             self.ready(id);
