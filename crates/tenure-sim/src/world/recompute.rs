@@ -207,7 +207,9 @@ fn compare_maps<K: Ord + Debug, V: PartialEq + Debug>(
     told: &mut Vec<String>,
 ) {
     let keys: BTreeSet<&K> = lived.keys().chain(folded.keys()).collect();
-    let differing = keys.into_iter().filter(|key| lived.get(*key) != folded.get(*key));
+    let differing = keys
+        .into_iter()
+        .filter(|key| lived.get(*key) != folded.get(*key));
     told.extend(differing.take(TOLD).map(|key| {
         let (lived, folded) = (lived.get(key), folded.get(key));
         let (lived, folded) = apart(&format!("{lived:?}"), &format!("{folded:?}"));
