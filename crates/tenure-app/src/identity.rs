@@ -15,7 +15,7 @@ use std::hash::Hash;
 
 use tenure_core::id::SubjectId;
 use tenure_core::id::{AccountId, PersonId};
-use tenure_core::log::{Body, Event, Identifier, Merge, Move, Profile};
+use tenure_core::log::{Body, Command, Event, Identifier, Merge, Move, Profile};
 use tenure_core::time::Timestamp;
 use tenure_store::row::Person;
 use tenure_store::{Store, StoreError};
@@ -209,6 +209,45 @@ impl Resolver {
                     self.alias(store, person, &previous_user, &previous_anonymous, out)?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Who a person is by now, after all merges, and its account: the root that keeps it. What was
+    /// decided before a merge or a move belongs there too.
+    pub fn whereabouts(
+        &mut self,
+        store: &dyn Store,
+        person: PersonId,
+    ) -> Result<(PersonId, Option<AccountId>), StoreError> {
+        let person = self.current(store, person)?;
+        Ok((person, self.person(store, person)?.account))
+    }
+
+    /// Puts a command about a person where the person is by now.
+    pub fn readdress(&mut self, store: &dyn Store, body: &mut Body<'_>) -> Result<(), StoreError> {
+        let Body::Command(command) = body else {
+            return Ok(());
+        };
+        match command {
+            Command::Consent {
+                person, account, ..
+            }
+            | Command::Suppress {
+                person, account, ..
+            } => (*person, *account) = self.whereabouts(store, *person)?,
+            Command::Enroll {
+                subject, account, ..
+            }
+            | Command::Remove {
+                subject, account, ..
+            } => {
+                if let SubjectId::Person(person) = *subject {
+                    let (person, home) = self.whereabouts(store, person)?;
+                    (*subject, *account) = (SubjectId::Person(person), home);
+                }
+            }
+            Command::Pause { .. } => {}
         }
         Ok(())
     }

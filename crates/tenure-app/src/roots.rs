@@ -253,12 +253,16 @@ impl Roots {
             .min(ages.len().saturating_sub(1));
         let (_, threshold, _) = ages.select_nth_unstable(index);
         let threshold = *threshold;
-        let links = &self.links;
+        let (links, wakes) = (&self.links, &mut self.wakes);
         self.held.retain(|id, held| {
-            held.listed
+            let stays = held.listed
                 || !held.timeline.is_empty()
                 || links.contains_key(id)
-                || held.used_at >= threshold
+                || held.used_at >= threshold;
+            if !stays {
+                held.leave_wake(*id, wakes);
+            }
+            stays
         });
         self.subject_count = self
             .held
@@ -289,6 +293,15 @@ impl Held {
             listed: false,
             scheduled_at: None,
             used_at,
+        }
+    }
+
+    /// A root that was put off keeps an earlier entry among the wake-ups than it needs; once it is
+    /// forgotten, only an entry at the right time brings it back.
+    fn leave_wake(&self, id: RootId, wakes: &mut BinaryHeap<Reverse<(Timestamp, RootId)>>) {
+        let wake_at = self.root.wake_at();
+        if let Some(at) = wake_at.filter(|_| wake_at != self.scheduled_at) {
+            wakes.push(Reverse((at, id)));
         }
     }
 

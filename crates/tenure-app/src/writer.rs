@@ -389,10 +389,13 @@ impl Writer {
                 result
             }
             Job::Append {
-                entries,
+                mut entries,
                 mut batch,
                 reply,
             } => {
+                let mut found = entries.iter_mut();
+                let found =
+                    found.try_for_each(|entry| self.resolver.readdress(self.store.as_ref(), entry));
                 for entry in &entries {
                     draft.append(stamp, entry);
                 }
@@ -403,20 +406,29 @@ impl Writer {
                 draft
                     .answers
                     .push(Answer::Appended(reply, draft.count as usize));
-                Ok(())
+                found
             }
             Job::Commit {
                 batch,
                 events,
                 reply,
             } => {
-                for event in events.into_iter().filter(|event| known.insert(event.id)) {
+                let mut result = Ok(());
+                for mut event in events.into_iter().filter(|event| known.insert(event.id)) {
+                    if let SubjectId::Person(person) = event.subject {
+                        match self.resolver.whereabouts(self.store.as_ref(), person) {
+                            Ok((person, home)) => {
+                                (event.subject, event.account) = (SubjectId::Person(person), home);
+                            }
+                            Err(error) => result = Err(error),
+                        }
+                    }
                     draft.batch.seen.push(event.id);
                     draft.append(stamp, &Body::Event(emitted(event, stamp)));
                 }
                 draft.batch.absorb(*batch);
                 draft.answers.push(Answer::Committed(reply));
-                Ok(())
+                result
             }
         }
     }

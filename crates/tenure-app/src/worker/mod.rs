@@ -324,18 +324,17 @@ impl Worker {
             self.end_part(checkpoint.mark, last);
             batch.checkpoint = Some(checkpoint);
         }
-        let idle = batch
-            .applied
-            .is_some_and(|mark| mark.position == self.live.committed_position())
-            && batch.messages.is_empty()
+        let silent = batch.messages.is_empty()
             && batch.tasks.is_empty()
             && batch.decisions.is_empty()
             && batch.memberships.is_empty()
             && batch.enrollments.is_empty()
-            && batch.checkpoint.is_none()
             && out.events.is_empty();
+        let still = batch
+            .applied
+            .is_none_or(|mark| mark.position == self.live.committed_position());
         // Time alone passed and nothing came of it: not worth a commit.
-        if idle || (batch.applied.is_none() && batch.checkpoint.is_none()) {
+        if silent && still && batch.checkpoint.is_none() {
             return Ok(());
         }
         self.live.set_committed(self.at.position);

@@ -9,6 +9,7 @@ use super::{Worker, empty_plan};
 use crate::backfill::Overlay;
 use crate::catalog::Catalog;
 use crate::error::AppError;
+use crate::node::find_published;
 
 /// How many roots are brought into memory at once during a sweep.
 const ROOTS_AT_ONCE: usize = 2_000;
@@ -122,10 +123,11 @@ impl Worker {
     fn scan(&self, version: PlanVersion) -> Result<Overlay, AppError> {
         let old = self.plan_of(self.globals.swept)?;
         let missing = self.plan.missing_series(&old);
-        let until = self
-            .live
-            .published_position(version)
-            .unwrap_or(self.at.position);
+        // What came after the publication the new series have seen already.
+        let until = match self.live.published_position(version) {
+            Some(position) => position,
+            None => find_published(self.store.as_ref(), version)?.unwrap_or(self.at.position),
+        };
         let overlay = Overlay::scan(
             self.store.as_ref(),
             &self.plan,

@@ -149,6 +149,7 @@ impl Cx<'_> {
             series.rename_person(from, into);
         }
         let subject = account.id;
+        self.touch(subject);
         for &at in &plan.index.account_series {
             let spec = &plan.series[at as usize];
             if matches!(spec.kind, crate::plan::SeriesKind::People(_)) {

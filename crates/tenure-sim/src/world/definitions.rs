@@ -197,15 +197,24 @@ pub fn version(number: usize) -> Vec<SourceFile> {
         0 => BASE.to_owned(),
         // A step goes, waits get shorter.
         1 => BASE
-            .replace("  - wait: 1d\n  - wait: { until: \"02:30\" }\n", "  - wait: { until: \"02:30\" }\n")
+            .replace(
+                "  - wait: 1d\n  - wait: { until: \"02:30\" }\n",
+                "  - wait: { until: \"02:30\" }\n",
+            )
             .replace("at_most: 3d }\n    then", "at_most: 2d }\n    then"),
         // A condition needs events that no plan has read before.
         2 => BASE
-            .replace("count(\"report_created\", 7d) >= 2", "count(\"feature_used\", 10d) >= 1")
+            .replace(
+                "count(\"report_created\", 7d) >= 2",
+                "count(\"feature_used\", 10d) >= 1",
+            )
             .replace("id: miss-you", "id: where-are-you"),
         // Other entries, and a condition over a longer past.
         3 => BASE
-            .replace("since(last(\"report_created\")) >= 3d'", "since(last(\"signed_up\")) >= 2d and count(\"paid\", 30d) == 0'")
+            .replace(
+                "since(last(\"report_created\")) >= 3d'",
+                "since(last(\"signed_up\")) >= 2d and count(\"paid\", 30d) == 0'",
+            )
             .replace("id: remind, send", "id: remind-again, send")
             .replace("schedule: \"30 9 * * *\"", "schedule: \"30 2 * * *\""),
         _ => BASE.replace(

@@ -30,8 +30,12 @@ use super::run::ENTROPY;
 
 /// Enough for everybody to stay in memory.
 const CACHED_SUBJECTS: usize = 10_000;
+/// How much of two things that differ is shown, in characters …
+const SHOWN_CHARS: usize = 600;
+/// … and how much of it is before they differ.
+const SHOWN_BEFORE_CHARS: usize = 200;
 /// The most differences that are told.
-const TOLD: usize = 5;
+const TOLD: usize = 3;
 
 /// Reads all pages of a list.
 pub fn all<R>(
@@ -203,14 +207,22 @@ fn compare_maps<K: Ord + Debug, V: PartialEq + Debug>(
     told: &mut Vec<String>,
 ) {
     let keys: BTreeSet<&K> = lived.keys().chain(folded.keys()).collect();
-    let differing = keys.into_iter().filter(|key| lived.get(*key) != folded.get(*key));
+    let differing = keys
+        .into_iter()
+        .filter(|key| lived.get(*key) != folded.get(*key));
     told.extend(differing.take(TOLD).map(|key| {
-        format!(
-            "{what} {key:?}\n    lived  {:?}\n    folded {:?}",
-            lived.get(key),
-            folded.get(key)
-        )
+        let (lived, folded) = (lived.get(key), folded.get(key));
+        let (lived, folded) = apart(&format!("{lived:?}"), &format!("{folded:?}"));
+        format!("{what} {key:?}\n    lived  {lived}\n    folded {folded}")
     }));
+}
+
+/// The part of two long texts from shortly before they differ.
+fn apart(one: &str, other: &str) -> (String, String) {
+    let same = one.chars().zip(other.chars()).take_while(|(a, b)| a == b);
+    let from = same.count().saturating_sub(SHOWN_BEFORE_CHARS);
+    let part = |text: &str| text.chars().skip(from).take(SHOWN_CHARS).collect();
+    (part(one), part(other))
 }
 
 fn compare_sets<R: PartialEq + Debug>(

@@ -87,7 +87,10 @@ pub fn policy(witness: &Witness) -> Vec<String> {
             people.entry(person).or_insert_with(Vec::new).push(intent);
         }
         if let Some(account) = intent.account {
-            accounts.entry(account).or_insert_with(Vec::new).push(intent);
+            accounts
+                .entry(account)
+                .or_insert_with(Vec::new)
+                .push(intent);
         }
         if is_quiet(intent) {
             broken.push(format!(
@@ -237,8 +240,10 @@ pub fn stuck(data: &MemoryStore, now: Timestamp) -> Result<Vec<String>, AppError
     }
     broken.extend(data.check()?);
     let letters = data.dead_letters(&tenure_store::Page::default())?;
-    broken.extend(letters.iter().map(|letter| {
-        format!("entry {} was set aside: {}", letter.position, letter.reason)
-    }));
+    broken.extend(
+        letters
+            .iter()
+            .map(|letter| format!("entry {} was set aside: {}", letter.position, letter.reason)),
+    );
     Ok(broken)
 }

@@ -221,11 +221,7 @@ impl World {
     }
 
     fn note(&self, line: String) {
-        self.store
-            .witness()
-            .lock()
-            .hasher
-            .update(line.as_bytes());
+        self.store.witness().lock().hasher.update(line.as_bytes());
         self.trace.lock().1.push(line);
     }
 
@@ -362,9 +358,9 @@ impl World {
         let data = self.store.data();
         match deed {
             Deed::Calls(calls) => {
-                let tracked = calls.iter().filter(|call| {
-                    matches!(call.kind, tenure_app::call::CallKind::Track { .. })
-                });
+                let tracked = calls
+                    .iter()
+                    .filter(|call| matches!(call.kind, tenure_app::call::CallKind::Track { .. }));
                 let ids = tracked.map(|call| call.event_id);
                 self.model.acknowledged.extend(ids);
             }
@@ -434,7 +430,11 @@ impl World {
         if node.lag() > 0 {
             return Err(vec![format!("{} entries are not applied", node.lag())]);
         }
-        if node.live().backfill().is_some_and(|progress| !progress.done) {
+        if node
+            .live()
+            .backfill()
+            .is_some_and(|progress| !progress.done)
+        {
             return Err(vec!["the backfill does not end".into()]);
         }
         node.flush().map_err(|e| error(&e))?;

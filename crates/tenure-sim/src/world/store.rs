@@ -165,7 +165,12 @@ impl Store for FaultyStore {
         self.inner.log_end()
     }
 
-    fn read_log(&self, from: Position, max_bytes: usize, occurred_after: Option<Timestamp>) -> Result<Vec<row::Chunk>, StoreError> {
+    fn read_log(
+        &self,
+        from: Position,
+        max_bytes: usize,
+        occurred_after: Option<Timestamp>,
+    ) -> Result<Vec<row::Chunk>, StoreError> {
         self.inner.read_log(from, max_bytes, occurred_after)
     }
 
@@ -193,7 +198,11 @@ impl Store for FaultyStore {
         self.inner.state(subject)
     }
 
-    fn waking(&self, until: Timestamp, limit: usize) -> Result<Vec<(Timestamp, RootId)>, StoreError> {
+    fn waking(
+        &self,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, RootId)>, StoreError> {
         self.inner.waking(until, limit)
     }
 
@@ -201,7 +210,12 @@ impl Store for FaultyStore {
         self.inner.roots(from_bits, limit)
     }
 
-    fn due_messages(&self, now: Timestamp, except: &[MessageId], limit: usize) -> Result<Vec<row::Message>, StoreError> {
+    fn due_messages(
+        &self,
+        now: Timestamp,
+        except: &[MessageId],
+        limit: usize,
+    ) -> Result<Vec<row::Message>, StoreError> {
         self.inner.due_messages(now, except, limit)
     }
 
@@ -221,7 +235,11 @@ impl Store for FaultyStore {
         self.inner.plans()
     }
 
-    fn messages(&self, filter: &MessageFilter, page: &Page) -> Result<Vec<row::Message>, StoreError> {
+    fn messages(
+        &self,
+        filter: &MessageFilter,
+        page: &Page,
+    ) -> Result<Vec<row::Message>, StoreError> {
         self.inner.messages(filter, page)
     }
 
@@ -233,7 +251,11 @@ impl Store for FaultyStore {
         self.inner.decisions(filter, page)
     }
 
-    fn enrollments(&self, filter: &EnrollmentFilter, page: &Page) -> Result<Vec<EnrollmentChange>, StoreError> {
+    fn enrollments(
+        &self,
+        filter: &EnrollmentFilter,
+        page: &Page,
+    ) -> Result<Vec<EnrollmentChange>, StoreError> {
         self.inner.enrollments(filter, page)
     }
 
@@ -261,7 +283,12 @@ impl Store for FaultyStore {
         self.inner.subject_counts()
     }
 
-    fn timeline(&self, subject: SubjectId, before: Option<Position>, limit: usize) -> Result<Vec<Position>, StoreError> {
+    fn timeline(
+        &self,
+        subject: SubjectId,
+        before: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<Position>, StoreError> {
         self.inner.timeline(subject, before, limit)
     }
 

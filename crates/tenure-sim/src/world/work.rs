@@ -175,7 +175,11 @@ impl Work {
 
     fn browser(&mut self) -> Name {
         let number = self.rng.random_range(0..BROWSERS);
-        Name::new(&self.salt, IdentifierKind::AnonymousId, &format!("b{number}"))
+        Name::new(
+            &self.salt,
+            IdentifierKind::AnonymousId,
+            &format!("b{number}"),
+        )
     }
 
     /// A few calls, some of them repeats of earlier ones, in any order.
@@ -185,7 +189,9 @@ impl Work {
         for _ in 0..count {
             if self.rng.random_bool(0.1) {
                 let again = self.told.choose(&mut self.rng);
-                if let Some((_, again)) = again.filter(|(at, _)| now.since_ms(*at) < REPEAT_WITHIN_MS) {
+                if let Some((_, again)) =
+                    again.filter(|(at, _)| now.since_ms(*at) < REPEAT_WITHIN_MS)
+                {
                     calls.push(again.clone());
                     continue;
                 }
@@ -224,7 +230,10 @@ impl Work {
             21..=23 => self.lead(),
             _ => self.something(user),
         };
-        if matches!(call.kind, CallKind::Track { .. } | CallKind::Identify { .. }) {
+        if matches!(
+            call.kind,
+            CallKind::Track { .. } | CallKind::Identify { .. }
+        ) {
             self.date(&mut call, now);
         }
         call
@@ -253,7 +262,10 @@ impl Work {
             14..=15 => ("signed_up", "{}".to_owned()),
             16..=17 => {
                 let (cart, total) = (self.rng.random_range(0..3), self.rng.random_range(0..40));
-                ("cart_left", format!(r#"{{"cart":"k{cart}","total":{total}}}"#))
+                (
+                    "cart_left",
+                    format!(r#"{{"cart":"k{cart}","total":{total}}}"#),
+                )
             }
             _ => {
                 let cart = self.rng.random_range(0..3);
