@@ -82,21 +82,10 @@ impl Worker {
     }
 
     fn wake_roots(&mut self, due: Vec<RootId>, until: Timestamp) -> Result<(), AppError> {
-<<<<<<< HEAD
         self.roots.load(self.store.as_ref(), &mut due.clone())?;
-        // While replaying, wake-ups up to the committed time had their output committed.
-        let replayed = until <= self.replay_until.at;
-=======
-        let mut absent: Vec<RootId> = due.clone();
-        absent.retain(|id| !self.roots.contains(*id));
-        self.roots.load(self.store.as_ref(), &mut absent)?;
-        for id in absent {
-            self.roots.unschedule(id);
-        }
         // Output of a replay is committed. After its last entry that is not certain: an entry may
         // have left wake-ups at or before the committed time. What they give has derived ids.
         let replayed = self.at.position < self.replay_until.position;
->>>>>>> simul
         for id in due {
             self.roots.waking(id, until);
             self.ready(id);
