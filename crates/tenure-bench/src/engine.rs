@@ -129,7 +129,7 @@ fn publish(node: &Arc<Node>, files: Vec<File>) -> Result<()> {
         }
         Err(error) => return Err(error.into()),
     }
-    while !node.live().wait_for_backfill(Duration::from_secs(60)) {}
+    while !node.live().wait_for_backfill(Duration::from_mins(1)) {}
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 /// The longest head of an answer that is read, in bytes.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// How long an answer may take.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// One connection to the server, kept alive.
 #[derive(Debug)]
@@ -169,7 +169,7 @@ fn parse_head(head: &[u8]) -> Result<Head> {
             "content-length" => {
                 parsed.length_bytes = value
                     .parse()
-                    .context("the length of an answer is no number")?
+                    .context("the length of an answer is no number")?;
             }
             "transfer-encoding" => parsed.is_chunked = value.eq_ignore_ascii_case("chunked"),
             "retry-after" => parsed.retry_after_s = value.parse().ok(),

@@ -111,7 +111,7 @@ impl Figures {
         let pairs = ROWS
             .iter()
             .map(|row| (row.key.to_owned(), hundredths(value(row))));
-        Value::Object(Map::from_iter(pairs))
+        Value::Object(pairs.collect::<Map<String, Value>>())
     }
 
     /// A page for people.

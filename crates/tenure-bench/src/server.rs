@@ -13,15 +13,15 @@ use crate::definitions;
 use crate::http::{Connection, request};
 
 /// How long a server may take to become ready.
-const READY_TIMEOUT: Duration = Duration::from_secs(300);
+const READY_TIMEOUT: Duration = Duration::from_mins(5);
 /// How often something is looked at that the server does not tell by itself.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// How long the server may take to do what it was asked.
-const WORK_TIMEOUT: Duration = Duration::from_secs(900);
+const WORK_TIMEOUT: Duration = Duration::from_mins(15);
 /// Most connections to the mail server, unless the settings say otherwise.
 pub(crate) const SMTP_CONNECTIONS: u32 = 8;
 /// How long a server may take to stop.
-const STOP_TIMEOUT: Duration = Duration::from_secs(120);
+const STOP_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// A data folder with its keys.
 #[derive(Debug)]
