@@ -1,4 +1,4 @@
-//! The generated part of the documentation: `docs/reference`, written by the built binary from its own code.
+//! The generated part of the documentation: `docs/reference/generated`, written by the built binary from its own code.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 /// Where the reference lives. Everything in this folder is generated.
-const REFERENCE: &str = "docs/reference";
+const REFERENCE: &str = "docs/reference/generated";
 
 /// Writes the reference anew, so that pages of things that are gone go as well.
 pub(crate) fn write(root: &Path) -> Result<()> {

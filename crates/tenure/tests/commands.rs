@@ -82,7 +82,34 @@ fn what_was_accepted_is_exported_backed_up_and_restored_after_a_graceful_stop() 
         .send_json(&call)
         .unwrap();
     assert_eq!(answer.status(), 200);
+    let live = path("live.backup");
+    let token = keys["api_token"].as_str().unwrap();
+    let copied = run(&[
+        "backup",
+        "--to",
+        &live,
+        "--url",
+        &served.url,
+        "--token",
+        token,
+    ]);
+    assert!(copied.status.success(), "{}", text(&copied.stderr));
+    let refused = run(&[
+        "backup",
+        "--to",
+        &path("no"),
+        "--url",
+        &served.url,
+        "--token",
+        "wrong",
+    ]);
+    assert!(text(&refused.stderr).contains("does not accept this token"));
     assert_eq!(served.stop(), Some(0));
+    assert!(
+        run(&["restore", &live, "--data", &path("live")])
+            .status
+            .success()
+    );
 
     let exported = run(&["export", "--data", &data]);
     let row: Value = serde_json::from_str(text(&exported.stdout).lines().next().unwrap()).unwrap();

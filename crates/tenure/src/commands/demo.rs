@@ -23,8 +23,8 @@ pub(crate) struct Demo {
     /// Accounts of the company
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=5_000))]
     accounts: u32,
-    /// How many times faster than real time its customers act
-    #[arg(long, default_value_t = 60.0)]
+    /// How many times faster than real time its customers act; 1440 is a day a minute
+    #[arg(long, default_value_t = 1_440.0)]
     speed: f64,
     /// Any number; another seed is another company
     #[arg(long, default_value_t = 7)]

@@ -435,6 +435,19 @@ pub(crate) enum Tasks {
         #[command(flatten)]
         listed: Listed,
     },
+    /// Complete a task
+    #[command(
+        after_help = "Examples:\n  tenure tasks complete tsk_01h455vb4pex5vsknk084sn02q --outcome reached"
+    )]
+    Complete {
+        /// Its id
+        task: String,
+        /// What came of it
+        #[arg(long)]
+        outcome: Option<String>,
+        #[command(flatten)]
+        asking: Asking,
+    },
 }
 
 /// Runs `tenure tasks`.
@@ -448,17 +461,25 @@ pub(crate) fn tasks(command: &Tasks) -> Result<()> {
         column("PROGRAM", &["/program"]),
         column("COMPLETED", &["/completed_at"]),
     ];
-    let Tasks::List {
-        owner,
-        open,
-        listed,
-    } = command;
-    let filters = [("owner", owner.as_ref()), ("open", open.as_ref())];
-    list(
-        listed,
-        "tasks",
-        &filters,
-        COLUMNS,
-        "no such tasks; programs with `task:` steps create them",
-    )
+    match command {
+        Tasks::List {
+            owner,
+            open,
+            listed,
+        } => {
+            let filters = [("owner", owner.as_ref()), ("open", open.as_ref())];
+            let when_empty = "no such tasks; programs with `task:` steps create them";
+            list(listed, "tasks", &filters, COLUMNS, when_empty)
+        }
+        Tasks::Complete {
+            task,
+            outcome,
+            asking,
+        } => act(
+            asking,
+            &format!("tasks/{}/complete", path_part(task)),
+            &serde_json::json!({ "outcome": outcome }),
+            "the task is completed",
+        ),
+    }
 }

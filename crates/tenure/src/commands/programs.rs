@@ -72,15 +72,10 @@ pub(crate) enum Programs {
         asking: Asking,
     },
     /// Start a broadcast program for everybody in its segment
-    #[command(
-        after_help = "Examples:\n  tenure programs broadcast spring-news --segment power-users"
-    )]
+    #[command(after_help = "Examples:\n  tenure programs broadcast spring-news")]
     Broadcast {
         /// Its name
         program: String,
-        /// For whom, instead of the program's own audience
-        #[arg(long)]
-        segment: Option<String>,
         #[command(flatten)]
         asking: Asking,
     },
@@ -206,21 +201,12 @@ pub(crate) fn run(command: &Programs) -> Result<()> {
                 &format!("taken out of {program}"),
             )
         }
-        Programs::Broadcast {
-            program,
-            segment,
+        Programs::Broadcast { program, asking } => act(
             asking,
-        } => {
-            let body = segment
-                .as_ref()
-                .map_or_else(|| json!({}), |segment| json!({ "segment": segment }));
-            act(
-                asking,
-                &at(program, "/broadcast"),
-                &body,
-                &format!("{program} begins"),
-            )
-        }
+            &at(program, "/broadcast"),
+            &json!({}),
+            &format!("{program} begins"),
+        ),
     }
 }
 

@@ -1,8 +1,9 @@
 //! What `tenure export` writes, read from the store of a stopped server.
 
+mod parquet;
 mod rows;
 
-use std::io::Write;
+use std::io::{BufRead, Write};
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
@@ -12,6 +13,7 @@ use tenure_core::log::{Body, decode};
 use tenure_store::query::{DecisionFilter, MAX_PAGE_ROWS, MessageFilter};
 use tenure_store::{Page, Store};
 
+use parquet::ParquetFile;
 use rows::UserIds;
 
 /// How much of the log is read at once, in bytes.
@@ -45,12 +47,65 @@ impl What {
     }
 }
 
-/// Writes all rows, one JSON object a line, and answers how many there are.
-pub(crate) fn write(store: &dyn Store, what: What, out: &mut dyn Write) -> Result<u64> {
+/// Where rows go.
+pub(crate) enum Sink<'a> {
+    /// One JSON object a line.
+    Jsonl(Box<dyn Write + 'a>),
+    /// A Parquet file.
+    Parquet(Box<ParquetFile<'a>>),
+}
+
+impl<'a> Sink<'a> {
+    /// Rows as JSON, one a line.
+    pub(crate) fn jsonl(out: impl Write + 'a) -> Self {
+        Self::Jsonl(Box::new(out))
+    }
+
+    /// Rows as a Parquet file.
+    pub(crate) fn parquet(what: What, out: impl Write + Send + 'a) -> Result<Self> {
+        Ok(Self::Parquet(Box::new(ParquetFile::new(
+            what,
+            Box::new(out),
+        )?)))
+    }
+
+    /// Adds a row.
+    pub(crate) fn add(&mut self, row: Value) -> Result<()> {
+        match self {
+            Self::Jsonl(out) => writeln!(out, "{row}").context("cannot write the export"),
+            Self::Parquet(file) => file.add(row),
+        }
+    }
+
+    /// Completes the export.
+    pub(crate) fn finish(self) -> Result<()> {
+        match self {
+            Self::Jsonl(mut out) => out.flush().context("cannot write the export"),
+            Self::Parquet(file) => file.finish(),
+        }
+    }
+}
+
+/// Calls `each` with every row of a stream of JSON objects, one a line.
+pub(crate) fn each_line(
+    lines: impl BufRead,
+    mut each: impl FnMut(Value) -> Result<()>,
+) -> Result<()> {
+    for line in lines.lines() {
+        let line = line.context("the transfer was cut off; try again")?;
+        if !line.is_empty() {
+            each(serde_json::from_str(&line).context("the transfer was cut off; try again")?)?;
+        }
+    }
+    Ok(())
+}
+
+/// Exports all rows of a store and answers how many there are.
+pub(crate) fn write(store: &dyn Store, what: What, sink: &mut Sink<'_>) -> Result<u64> {
     let mut count = 0;
     let mut each = |row: Value| -> Result<()> {
         count += 1;
-        writeln!(out, "{row}").context("cannot write the export")
+        sink.add(row)
     };
     match what {
         What::Events => events(store, &mut each)?,
@@ -65,7 +120,6 @@ pub(crate) fn write(store: &dyn Store, what: What, out: &mut dyn Write) -> Resul
             Ok(found.iter().map(rows::decision).collect())
         })?,
     }
-    out.flush().context("cannot write the export")?;
     Ok(count)
 }
 

@@ -84,15 +84,15 @@ pub(crate) fn subject(row: &row::State) -> Result<Value> {
     fields.insert("id".into(), json!(state.id));
     match state.id {
         SubjectId::Person(_) => {
-            fields.insert("user_ids".into(), values(IdentifierKind::UserId).into());
+            let user_ids = values(IdentifierKind::UserId);
+            fields.insert("user_id".into(), json!(user_ids.first()));
+            fields.insert("user_ids".into(), user_ids.into());
             fields.insert("emails".into(), values(IdentifierKind::Email).into());
             fields.insert("account".into(), json!(state.account));
         }
         SubjectId::Account(_) => {
-            fields.insert(
-                "external_ids".into(),
-                values(IdentifierKind::AccountId).into(),
-            );
+            let ids = values(IdentifierKind::AccountId);
+            fields.insert("external_id".into(), json!(ids.first()));
         }
     }
     fields.insert("created_at".into(), state.created_at.to_string().into());

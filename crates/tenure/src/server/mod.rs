@@ -1,12 +1,14 @@
 //! The composition root: store, node, mail and router, put together from the settings.
 
+mod backup;
+mod bounces;
 pub(crate) mod logs;
 mod mail;
 mod metrics;
 mod routes;
 
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +46,9 @@ pub(crate) struct Server {
     metrics: PrometheusHandle,
     limits: tenure_api::ingest::IngestLimits,
     public_url: Option<String>,
+    data: PathBuf,
+    /// Ends when the server is dropped.
+    _bounces: Option<bounces::Reader>,
 }
 
 impl Server {
@@ -87,12 +92,18 @@ impl Server {
             batch_events: settings.number("batch_events_max") as usize,
         };
         let public_url = settings.text("public_url").map(str::to_owned);
+        let bounces = settings
+            .path("bounces_dir")
+            .map(|folder| bounces::Reader::start(&folder, &node))
+            .transpose()?;
         Ok(Self {
             node,
             listener,
             metrics,
             limits,
             public_url,
+            data: data.to_owned(),
+            _bounces: bounces,
         })
     }
 
@@ -136,7 +147,8 @@ impl Server {
             self.limits,
             self.public_url.as_deref(),
             self.metrics,
-        );
+        )
+        .merge(backup::routes(&self.node, self.data.clone()));
         let (begin, begun) = tokio::sync::oneshot::channel();
         let stopping = async move {
             stop.await;

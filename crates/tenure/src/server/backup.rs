@@ -1,0 +1,68 @@
+//! `GET /api/v1/backup`: a consistent copy of the store as a stream, while work goes on.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tenure_app::node::Node;
+use tokio_util::io::ReaderStream;
+
+/// What the route needs.
+#[derive(Clone)]
+struct Source {
+    node: Arc<Node>,
+    /// The copy is made here first, on the same disk as the data.
+    folder: PathBuf,
+}
+
+/// The route.
+pub(crate) fn routes(node: &Arc<Node>, folder: PathBuf) -> Router {
+    let source = Source {
+        node: Arc::clone(node),
+        folder,
+    };
+    Router::new()
+        .route("/api/v1/backup", get(backup))
+        .with_state(source)
+}
+
+async fn backup(State(source): State<Source>, headers: HeaderMap) -> Response {
+    let token = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "));
+    if !token.is_some_and(|token| source.node.check_token(token)) {
+        return (
+            StatusCode::UNAUTHORIZED,
+            [(header::WWW_AUTHENTICATE, "Bearer")],
+        )
+            .into_response();
+    }
+    let copied = tokio::task::spawn_blocking(move || copy(&source)).await;
+    match copied {
+        Ok(Ok(file)) => {
+            let body = Body::from_stream(ReaderStream::new(tokio::fs::File::from_std(file)));
+            ([(header::CONTENT_TYPE, "application/vnd.sqlite3")], body).into_response()
+        }
+        Ok(Err(error)) => {
+            tracing::error!(error = format!("{error:#}"), "a backup failed");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// Makes the copy and opens it. Its name is gone before it is read, so it vanishes with the request.
+fn copy(source: &Source) -> anyhow::Result<std::fs::File> {
+    let folder = tempfile::Builder::new()
+        .prefix(".backup-")
+        .tempdir_in(&source.folder)?;
+    let path = folder.path().join("copy.db");
+    source.node.store().backup(&path, &mut |_, _| {})?;
+    Ok(std::fs::File::open(path)?)
+}
