@@ -3,17 +3,17 @@
 //!
 //! Requests of machines (security gateways, image proxies) are kept under names of their own
 //! (`message_machine_clicked`, `message_prefetched`), so that no condition on `message_clicked`
-//! sees them.
+//! sees them. When a later request shows that earlier ones were a machine's too, those are disowned
+//! by events of their own, since facts in the log do not change.
 
-use std::collections::{HashMap, VecDeque};
+mod folder;
+mod traffic;
 
-use parking_lot::Mutex;
 use serde_json::{Map, Value as Json};
 use tenure_connectors::bounce::{self, Action, Bounce, Report};
-use tenure_connectors::tracking::{
-    Hit, HitKind, MessageTraffic, Observation, Purpose, TokenError, Verdict, classify,
-};
+use tenure_connectors::tracking::{HitKind, Observation, Purpose, TokenError, Verdict};
 use tenure_core::define::TopicDef;
+use tenure_core::effect::EmittedEvent;
 use tenure_core::id::{MessageId, PersonId, SubjectId};
 use tenure_core::time::Timestamp;
 use tenure_store::Batch;
@@ -25,12 +25,11 @@ use crate::error::AppError;
 use crate::node::Node;
 use crate::roots::decode;
 
-/// Of how many messages the recent requests are remembered.
-const TRAFFIC_MESSAGES: usize = 50_000;
-/// How many requests of one message are remembered.
-const TRAFFIC_HITS: usize = 200;
+pub use folder::ReportsRead;
+pub(crate) use traffic::Traffic;
+use traffic::{Disowned, Sent};
 
-/// Address keys to suppress, with the reason.
+/// Address keys with the reason for which each is suppressed.
 type Suppressions = Vec<(u128, Option<Box<str>>)>;
 
 /// A request for one of a message's links, as the web server saw it.
@@ -60,47 +59,6 @@ pub struct Preferences {
     pub topic: Option<String>,
 }
 
-/// Recent requests per message, to tell machines from people. Bounded; forgetting errs towards
-/// people.
-#[derive(Debug, Default)]
-pub struct Traffic {
-    recent: Mutex<Recent>,
-}
-
-#[derive(Debug, Default)]
-struct Recent {
-    known: HashMap<MessageId, MessageTraffic>,
-    /// The oldest first.
-    order: VecDeque<MessageId>,
-}
-
-impl Traffic {
-    fn judge(&self, id: MessageId, sent_at: Option<Timestamp>, seen: &Observation<'_>) -> Verdict {
-        let mut recent = self.recent.lock();
-        let Recent { known, order } = &mut *recent;
-        if !known.contains_key(&id) {
-            order.push_back(id);
-            if order.len() > TRAFFIC_MESSAGES
-                && let Some(oldest) = order.pop_front()
-            {
-                known.remove(&oldest);
-            }
-        }
-        let traffic = known.entry(id).or_default();
-        traffic.delivered_at_ms = sent_at.map(|at| at.0.max(0) as u64);
-        let verdict = classify(seen, traffic);
-        if traffic.hits.len() < TRAFFIC_HITS {
-            let hit = Hit {
-                kind: seen.kind,
-                source: seen.source.to_owned(),
-                at_ms: seen.at_ms,
-            };
-            traffic.hits.push(hit);
-        }
-        verdict
-    }
-}
-
 impl Node {
     /// Notes a click and answers where the link leads; `None` if the link is not ours.
     pub fn record_click(&self, token: &str, hit: WebHit<'_>) -> Result<Option<String>, AppError> {
@@ -113,7 +71,7 @@ impl Node {
         let kind = HitKind::Click {
             link_index: link.link_index,
         };
-        self.record_hit(&link.message_id, kind, hit, extra)?;
+        self.record_hit(&link.message_id, kind, link.link_count, hit, extra)?;
         Ok(Some(link.url))
     }
 
@@ -138,7 +96,7 @@ impl Node {
         let Some(message) = fields.ok().and_then(|fields| fields.into_iter().next()) else {
             return Ok(false);
         };
-        self.record_hit(&message, kind, hit, Map::new())?;
+        self.record_hit(&message, kind, 0, hit, Map::new())?;
         Ok(true)
     }
 
@@ -146,6 +104,7 @@ impl Node {
         &self,
         message: &str,
         kind: HitKind,
+        link_count: usize,
         hit: WebHit<'_>,
         mut extra: Map<String, Json>,
     ) -> Result<(), AppError> {
@@ -169,7 +128,12 @@ impl Node {
         };
         let sent_at = matches!(message.state, MessageState::Sent | MessageState::Delivered)
             .then_some(message.state_at);
-        let verdict = self.traffic.judge(id, sent_at, &seen);
+        let sent = Sent {
+            id,
+            at: sent_at,
+            link_count,
+        };
+        let (verdict, disowned) = self.traffic.judge(sent, &seen);
         let name = match (&verdict, kind) {
             (Verdict::Human, HitKind::Click { .. }) => "message_clicked",
             (Verdict::Human, HitKind::Open) => "message_opened",
@@ -184,14 +148,37 @@ impl Node {
         let settled = verdict == Verdict::Human && message.state == MessageState::Unknown;
         let update =
             settled.then(|| settled_as(&message, MessageState::Delivered, now, "it was read"));
-        self.append_fact(
-            &message,
-            name,
-            &now.0.to_be_bytes(),
-            extra,
-            update,
-            Vec::new(),
-        )
+        let own = distinct(kind, seen.at_ms);
+        let mut events = vec![fact(self.salt(), &message, name, &own, now, extra)];
+        events.extend(
+            disowned
+                .iter()
+                .map(|earlier| self.disowning(&message, earlier)),
+        );
+        let batch = Batch {
+            dispatched: update.into_iter().collect(),
+            ..Batch::default()
+        };
+        self.writer().commit(batch, events)
+    }
+
+    /// The fact that an earlier click or open does not count. It names that event, so that whoever
+    /// counted it can subtract it.
+    fn disowning(&self, message: &Message, earlier: &Disowned) -> EmittedEvent {
+        let (counted, name) = match earlier.kind {
+            HitKind::Open => ("message_opened", "message_open_disowned"),
+            _ => ("message_clicked", "message_click_disowned"),
+        };
+        let own = distinct(earlier.kind, earlier.at_ms);
+        let at = Timestamp(earlier.at_ms as i64);
+        let event = fact(self.salt(), message, counted, &own, at, Map::new()).id;
+        let mut extra = Map::new();
+        extra.insert("event".into(), event.to_string().into());
+        extra.insert("event_at".into(), at.to_string().into());
+        if let HitKind::Click { link_index } = earlier.kind {
+            extra.insert("link".into(), link_index.into());
+        }
+        fact(self.salt(), message, name, &own, self.now(), extra)
     }
 
     /// Takes a delivery report or a complaint (a raw message); what it was, or `None` if it is
@@ -448,6 +435,15 @@ impl Node {
         };
         self.writer().commit(batch, vec![event])
     }
+}
+
+/// What tells one hit of a message from another.
+fn distinct(kind: HitKind, at_ms: u64) -> Vec<u8> {
+    let link = match kind {
+        HitKind::Click { link_index } => link_index as u64,
+        HitKind::Open | HitKind::Hidden => u64::MAX,
+    };
+    [at_ms.to_be_bytes(), link.to_be_bytes()].concat()
 }
 
 fn settled_as(

@@ -164,13 +164,6 @@ impl Roots {
         due
     }
 
-    /// The wake-up of a root was taken while it was not in memory: none is scheduled for it now.
-    pub fn unschedule(&mut self, id: RootId) {
-        if let Some(held) = self.held.get_mut(&id) {
-            held.scheduled_at = None;
-        }
-    }
-
     /// To be called before a root that was due is woken: its entry among the wake-ups is gone, also
     /// when the root was not in memory as it was taken.
     pub fn waking(&mut self, id: RootId, until: Timestamp) {
@@ -313,10 +306,7 @@ impl Held {
     }
 
     fn insert(&mut self, state: SubjectState) {
-        match state.id {
-            SubjectId::Account(_) => self.root.account = Some(state),
-            SubjectId::Person(person) => drop(self.root.people.insert(person, state)),
-        }
+        self.root.insert(state);
     }
 }
 

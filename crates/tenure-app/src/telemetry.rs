@@ -71,3 +71,14 @@ pub fn attempts_cut_off(unknown_count: usize, again_count: usize) {
 pub fn backfill_failed(plan: PlanVersion, error: &AppError) {
     tracing::error!(plan, %error, "the backfill failed");
 }
+
+/// Delivery reports were read from the folder.
+pub fn reports_read(recorded_count: usize, ignored_count: usize) {
+    counter!("tenure_reports_recorded_total").increment(recorded_count as u64);
+    counter!("tenure_reports_ignored_total").increment(ignored_count as u64);
+}
+
+/// The folder of delivery reports cannot be read; it is tried again.
+pub fn reports_failed(error: &AppError) {
+    tracing::error!(%error, "delivery reports wait");
+}

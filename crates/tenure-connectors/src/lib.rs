@@ -6,6 +6,7 @@
 //! - [`template`]: Liquid and MJML to subject, HTML and text
 //! - [`email`]: one outgoing e-mail to signed RFC 5322 bytes
 //! - [`smtp`] and [`file`]: the two transports behind [`EmailTransport`], with one [`Outcome`]
+//! - [`webhook`]: a POST to a URL, signed, with the same [`Outcome`]
 //! - [`tracking`]: signed links, open pixel, and telling people's clicks from machines'
 //! - [`bounce`]: delivery reports and complaints to facts
 
@@ -18,6 +19,7 @@ mod redact;
 pub mod smtp;
 pub mod template;
 pub mod tracking;
+pub mod webhook;
 
 pub use email::PreparedEmail;
 pub use outcome::{Outcome, Stage};

@@ -19,9 +19,9 @@ pub enum Outcome {
     },
     /// The receiving side said no.
     Rejected {
-        /// True for 5yz replies, false for 4yz ones.
+        /// Whether another attempt would be in vain: 5yz replies of SMTP, most 3xx and 4xx of HTTP.
         permanent: bool,
-        /// The three-digit reply code.
+        /// The three-digit reply code or status.
         code: u16,
         /// The enhanced status code (RFC 3463), for example `5.1.1`.
         enhanced: Option<String>,
@@ -58,7 +58,7 @@ impl Outcome {
     }
 }
 
-/// A point of the SMTP dialogue (RFC 5321, section 3).
+/// A point of the dialogue: of SMTP (RFC 5321, section 3), or the one answer of HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
@@ -78,6 +78,8 @@ pub enum Stage {
     Data,
     /// The reply to the final dot.
     FinalDot,
+    /// The status of an HTTP answer.
+    Response,
 }
 
 impl Stage {
@@ -98,6 +100,7 @@ impl fmt::Display for Stage {
             Self::RcptTo => "RCPT TO",
             Self::Data => "DATA",
             Self::FinalDot => "the final dot",
+            Self::Response => "the HTTP response",
         })
     }
 }

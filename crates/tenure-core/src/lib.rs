@@ -12,6 +12,7 @@ pub mod effect;
 pub mod engine;
 pub mod expr;
 pub mod id;
+pub mod keyed;
 pub mod lang;
 pub mod log;
 pub mod oracle;

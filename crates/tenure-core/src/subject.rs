@@ -1,12 +1,13 @@
 //! The state the engine keeps per subject, and the root that groups an account with its people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::aggregate::Series;
 use crate::effect::EnrollmentStatus;
 use crate::id::{AccountId, EnrollmentId, PersonId, RootId, SubjectId};
+use crate::keyed::Keyed;
 use crate::log::{Identifier, PlanVersion};
 use crate::time::Timestamp;
 use crate::value::Traits;
@@ -37,15 +38,18 @@ pub struct SubjectState {
     /// implied); an older statement never overwrites a newer one.
     pub trait_times: BTreeMap<Box<str>, Timestamp>,
     /// Event series the plan's aggregates read, by key.
-    pub series: BTreeMap<SeriesKey, Series>,
+    pub series: Keyed<Series>,
     /// Tracked conditions, by key.
-    pub conditions: BTreeMap<ConditionKey, ConditionState>,
+    pub conditions: Keyed<ConditionState>,
     /// Segments it is in now, by name.
     pub segments: Vec<Box<str>>,
     /// When each signal last fired, for its cool-down.
     pub signals_fired: BTreeMap<Box<str>, Timestamp>,
     /// Running enrollments and what is remembered of ended ones.
     pub enrollments: Vec<EnrollmentState>,
+    /// Programs that refused it last time an event came to their door, and that answer: hashes, so
+    /// that the same answer is not recorded for every event. At most one per program.
+    pub refusals: Vec<(u32, u32)>,
     /// What the contact policy must know.
     pub contact: ContactState,
     /// Plan this state was last brought up to.
@@ -133,11 +137,12 @@ impl SubjectState {
             identifiers: Vec::new(),
             traits: Traits::default(),
             trait_times: BTreeMap::new(),
-            series: BTreeMap::new(),
-            conditions: BTreeMap::new(),
+            series: Keyed::default(),
+            conditions: Keyed::default(),
             segments: Vec::new(),
             signals_fired: BTreeMap::new(),
             enrollments: Vec::new(),
+            refusals: Vec::new(),
             contact: ContactState::default(),
             plan,
             wake_at: None,
@@ -161,10 +166,11 @@ impl SubjectState {
 pub struct Root {
     /// Which.
     pub id: RootId,
-    /// The account's state, once anything is known about it.
-    pub account: Option<SubjectState>,
-    /// Its people.
-    pub people: BTreeMap<PersonId, SubjectState>,
+    account: Option<SubjectState>,
+    people: BTreeMap<PersonId, SubjectState>,
+    /// The `wake_at` of every subject that has one: an account may have thousands of people, and
+    /// each entry asks for the earliest.
+    wakes: BTreeSet<(Timestamp, SubjectId)>,
 }
 
 impl Root {
@@ -174,7 +180,40 @@ impl Root {
             id,
             account: None,
             people: BTreeMap::new(),
+            wakes: BTreeSet::new(),
         }
+    }
+
+    /// The account's state, once anything is known about it.
+    pub fn account(&self) -> Option<&SubjectState> {
+        self.account.as_ref()
+    }
+
+    /// Its people.
+    pub fn people(&self) -> &BTreeMap<PersonId, SubjectState> {
+        &self.people
+    }
+
+    /// Takes a subject in, in place of what was known about it.
+    pub fn insert(&mut self, state: SubjectState) {
+        let (subject, wake_at) = (state.id, state.wake_at);
+        let known = match subject {
+            SubjectId::Account(_) => self.account.replace(state),
+            SubjectId::Person(person) => self.people.insert(person, state),
+        };
+        if let Some(at) = known.and_then(|known| known.wake_at) {
+            self.wakes.remove(&(at, subject));
+        }
+        self.wakes.extend(wake_at.map(|at| (at, subject)));
+    }
+
+    /// Takes a person out.
+    pub fn remove(&mut self, person: PersonId) -> Option<SubjectState> {
+        let state = self.people.remove(&person)?;
+        if let Some(at) = state.wake_at {
+            self.wakes.remove(&(at, state.id));
+        }
+        Some(state)
     }
 
     /// The state of a subject of this root.
@@ -185,7 +224,8 @@ impl Root {
         }
     }
 
-    /// The state of a subject of this root, to change it.
+    /// The state of a subject of this root, to change it; its `wake_at` only by
+    /// [`Root::set_wake`].
     pub fn subject_mut(&mut self, id: SubjectId) -> Option<&mut SubjectState> {
         match id {
             SubjectId::Account(_) => self.account.as_mut().filter(|account| account.id == id),
@@ -198,13 +238,65 @@ impl Root {
         self.account.iter().chain(self.people.values())
     }
 
-    /// All subjects, to change them.
+    /// All subjects, to change them; their `wake_at` only by [`Root::set_wake`].
     pub fn subjects_mut(&mut self) -> impl Iterator<Item = &mut SubjectState> {
         self.account.iter_mut().chain(self.people.values_mut())
     }
 
     /// The earliest instant at which anything of this root could change by time alone.
     pub fn wake_at(&self) -> Option<Timestamp> {
-        self.subjects().filter_map(|subject| subject.wake_at).min()
+        self.wakes.first().map(|(at, _)| *at)
+    }
+
+    /// The subjects whose `wake_at` has come, the account first.
+    pub fn due(&self, now: Timestamp) -> Vec<SubjectId> {
+        let due = self.wakes.iter().take_while(|(at, _)| *at <= now);
+        let mut due: Vec<SubjectId> = due.map(|(_, subject)| *subject).collect();
+        due.sort_unstable();
+        due
+    }
+
+    /// Sets when a subject could next change by time alone.
+    pub fn set_wake(&mut self, subject: SubjectId, at: Option<Timestamp>) {
+        let Some(state) = self.subject_mut(subject) else {
+            return;
+        };
+        let known = std::mem::replace(&mut state.wake_at, at);
+        if known == at {
+            return;
+        }
+        if let Some(known) = known {
+            self.wakes.remove(&(known, subject));
+        }
+        self.wakes.extend(at.map(|at| (at, subject)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_earliest_wake_up_follows_whatever_becomes_of_its_people() {
+        let account = SubjectId::Account(AccountId(1));
+        let person = |id: u128| SubjectId::Person(PersonId(id));
+        let state = |id: SubjectId, at: i64| SubjectState {
+            wake_at: Some(Timestamp(at)),
+            ..SubjectState::new(id, Some(AccountId(1)), Timestamp(0), 1)
+        };
+        let mut root = Root::new(RootId(account));
+        for (id, at) in [(account, 50), (person(2), 20), (person(3), 10)] {
+            root.insert(state(id, at));
+        }
+        assert_eq!(root.wake_at(), Some(Timestamp(10)));
+        root.insert(state(person(3), 60));
+        assert_eq!(root.wake_at(), Some(Timestamp(20)));
+        assert_eq!(root.due(Timestamp(50)), [account, person(2)]);
+        root.remove(PersonId(2));
+        root.set_wake(account, None);
+        assert_eq!(root.wake_at(), Some(Timestamp(60)));
+        root.set_wake(person(3), Some(Timestamp(5)));
+        root.set_wake(person(9), Some(Timestamp(1)));
+        assert_eq!(root.due(Timestamp(5)), [person(3)]);
     }
 }

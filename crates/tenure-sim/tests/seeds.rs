@@ -3,7 +3,7 @@
 use tenure_sim::world::simulate;
 
 /// Ticks of a seed.
-const TICKS: usize = 60;
+const TICKS: usize = 20;
 
 fn check_seeds(seeds: std::ops::Range<u64>) {
     for seed in seeds {

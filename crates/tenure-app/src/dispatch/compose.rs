@@ -7,13 +7,14 @@ use tenure_connectors::PreparedEmail;
 use tenure_connectors::email::{EmailAddress, OutgoingEmail, Unsubscribe};
 use tenure_connectors::template::{CompiledTemplate, Rendered, Strict, Template};
 use tenure_connectors::tracking::{LinkSigner, Purpose, Tracking, track};
+use tenure_connectors::webhook::PreparedWebhook;
 use tenure_core::define::PolicyDef;
 use tenure_core::effect::MessageIntent;
 use tenure_core::id::{PersonId, Salt};
 use tenure_core::time::Timestamp;
 use tenure_store::row::Message;
 
-use super::{DispatchSettings, Refusal};
+use super::{DispatchSettings, Refusal, WEBHOOK, webhook};
 use crate::catalog::Catalog;
 
 /// A message ready to go out.
@@ -21,9 +22,11 @@ use crate::catalog::Catalog;
 pub enum Composed {
     /// By e-mail.
     Email(Box<PreparedEmail>),
+    /// To a URL.
+    Webhook(Box<PreparedWebhook>),
 }
 
-/// Makes e-mails of messages, with the templates and the policy in force.
+/// Makes e-mails and webhooks of messages, with the templates and the policy in force.
 pub struct Composer {
     templates: BTreeMap<String, (CompiledTemplate, Template)>,
     policy: PolicyDef,
@@ -92,12 +95,24 @@ impl Composer {
 
     /// What a recipient would see of a message, without tracking.
     pub fn preview(&self, intent: &MessageIntent) -> Result<Rendered, String> {
+        if intent.channel.as_ref() == WEBHOOK {
+            return Ok(Rendered {
+                subject: format!("POST {}", intent.to),
+                html: String::new(),
+                text: webhook::body(intent)?,
+            });
+        }
         self.render(&intent.template, &self.data(intent), Strict::No)
     }
 
     /// Renders, tracks, and builds one message.
     pub(crate) fn compose(&self, message: &Message, now: Timestamp) -> Result<Composed, Refusal> {
         let intent = &message.intent;
+        if intent.channel.as_ref() == WEBHOOK {
+            let webhook = webhook::compose(intent, self.settings.webhooks.reach)
+                .map_err(Refusal::Unrenderable)?;
+            return Ok(Composed::Webhook(Box::new(webhook)));
+        }
         let mut rendered = self
             .render(&intent.template, &self.data(intent), Strict::Yes)
             .map_err(Refusal::Unrenderable)?;
@@ -128,7 +143,7 @@ impl Composer {
             .email(intent, rendered, unsubscribe_url)
             .map_err(Refusal::Unrenderable)?;
         let prepared = email
-            .prepare(now.0.max(0) as u64, None)
+            .prepare(now.0.max(0) as u64, self.settings.dkim.as_deref())
             .map_err(|error| Refusal::Unrenderable(error.to_string()))?;
         Ok(Composed::Email(Box::new(prepared)))
     }
@@ -158,7 +173,7 @@ impl Composer {
             headers: Vec::new(),
         };
         email
-            .prepare(now.0.max(0) as u64, None)
+            .prepare(now.0.max(0) as u64, self.settings.dkim.as_deref())
             .map_err(|error| error.to_string())
     }
 

@@ -1,4 +1,4 @@
-//! Dispatch: from a decided message to a provider, at most once.
+//! Dispatch: from a decided message to a provider, at most once (webhooks: at least once).
 //!
 //! An attempt is recorded (`sending`) before it begins and settled after it ends. A stop in between
 //! leaves a message that may or may not have gone out: it is parked as `unknown`, or, where the
@@ -9,6 +9,7 @@ mod breaker;
 mod compose;
 mod feed;
 mod settle;
+mod webhook;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, RwLock};
+use tenure_connectors::email::DkimSigner;
+use tenure_connectors::webhook::{Attempt, WebhookSender, WebhookSettings};
 use tenure_connectors::{EmailTransport, Outcome};
 use tenure_core::id::{MessageId, Salt};
 use tenure_core::time::{HOUR_MS, SECOND_MS, Timestamp};
@@ -41,6 +44,11 @@ const ATTEMPTS_MAX: u32 = 12;
 /// The longest pause between attempts, in milliseconds.
 const LONGEST_RETRY_MS: i64 = 6 * HOUR_MS;
 
+/// The channel of e-mails.
+const EMAIL: &str = "email";
+/// The channel of webhook steps.
+const WEBHOOK: &str = "webhook";
+
 /// How messages are sent.
 #[derive(Debug, Clone)]
 pub struct DispatchSettings {
@@ -54,6 +62,10 @@ pub struct DispatchSettings {
     pub threads: usize,
     /// The first pause before another attempt, in milliseconds; doubled each time.
     pub retry_delay_ms: i64,
+    /// Signs e-mails; without it the mail server has to.
+    pub dkim: Option<Arc<DkimSigner>>,
+    /// How webhooks are sent.
+    pub webhooks: WebhookSettings,
 }
 
 impl Default for DispatchSettings {
@@ -64,6 +76,8 @@ impl Default for DispatchSettings {
             tracking: true,
             threads: 8,
             retry_delay_ms: 30 * SECOND_MS,
+            dkim: None,
+            webhooks: WebhookSettings::default(),
         }
     }
 }
@@ -75,6 +89,7 @@ pub struct Dispatcher {
     live: Arc<Live>,
     clock: Arc<dyn Clock>,
     email: Arc<dyn EmailTransport>,
+    webhooks: WebhookSender,
     settings: DispatchSettings,
     salt: Salt,
     composer: RwLock<Arc<Composer>>,
@@ -114,6 +129,7 @@ impl Dispatcher {
             live,
             clock,
             email,
+            webhooks: WebhookSender::new(&settings.webhooks),
             settings,
             salt: workspace.salt(),
             composer: RwLock::new(Arc::new(composer)),
@@ -182,7 +198,8 @@ impl Dispatcher {
                 let outcome = Outcome::Unknown {
                     reason: "the server stopped during the attempt".into(),
                 };
-                let update = settle::update_for(message, &outcome, now, &self.settings, &self.salt);
+                let attempt = unhurried(outcome);
+                let update = settle::update_for(message, &attempt, now, &self.settings, &self.salt);
                 match update.state {
                     MessageState::Pending => again += 1,
                     _ => unknown += 1,
@@ -241,23 +258,31 @@ impl Dispatcher {
         };
         self.begin(message)?;
         let begun = Instant::now();
-        let outcome = match composed {
-            Composed::Email(email) => self.email.send(&email),
+        let attempt = match composed {
+            Composed::Email(email) => {
+                let outcome = self.email.send(&email);
+                self.note_answer(&outcome);
+                unhurried(outcome)
+            }
+            // One receiver that is away says nothing about the others, so no breaker opens.
+            Composed::Webhook(webhook) => {
+                let now = self.clock.now().0.max(0) as u64;
+                self.webhooks.send(&webhook, now)
+            }
         };
         telemetry::attempted(
             &message.intent.channel,
-            settle::label(&outcome),
+            settle::label(&attempt.outcome),
             begun.elapsed().as_secs_f64(),
         );
-        self.note_answer(&outcome);
-        self.settle(message, &outcome)
+        self.settle(message, &attempt)
     }
 
     fn note_answer(&self, outcome: &Outcome) {
         let mut breaker = self.breaker.lock();
         if matches!(outcome, Outcome::NotSent { .. }) {
             if let Some(pause_ms) = breaker.failed(self.clock.now()) {
-                telemetry::breaker_opened("email", pause_ms);
+                telemetry::breaker_opened(EMAIL, pause_ms);
             }
         } else {
             breaker.answered();
@@ -288,9 +313,14 @@ impl Dispatcher {
     fn check(&self, message: &Message) -> Result<Option<Refusal>, AppError> {
         use tenure_core::decision::Outcome as Decided;
         let intent = &message.intent;
-        if intent.channel.as_ref() != "email" {
-            let reason = format!("no connector for the channel {}", intent.channel);
-            return Ok(Some(Refusal::Unrenderable(reason)));
+        match intent.channel.as_ref() {
+            EMAIL => {}
+            // A URL is no person's address, so nobody's refusal is about it.
+            WEBHOOK => return Ok(None),
+            other => {
+                let reason = format!("no connector for the channel {other}");
+                return Ok(Some(Refusal::Unrenderable(reason)));
+            }
         }
         let mut keys = vec![address_key(&self.salt, &intent.to)];
         if let (false, Some(person)) = (intent.transactional, intent.person) {
@@ -312,6 +342,14 @@ impl Dispatcher {
             reason.map(|reason| Refusal::Cancelled(outcome, reason.to_string()))
         });
         Ok(refusal)
+    }
+}
+
+/// An attempt after which the receiver asked for no particular pause.
+fn unhurried(outcome: Outcome) -> Attempt {
+    Attempt {
+        outcome,
+        retry_after_ms: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Settling an attempt: what becomes of the message, and which fact goes into the log.
 
+use tenure_connectors::webhook::Attempt;
 use tenure_connectors::{Outcome, Stage};
 use tenure_core::decision::{Decision, Outcome as Decided};
 use tenure_core::define::Delivery;
@@ -10,7 +11,9 @@ use tenure_store::Batch;
 use tenure_store::batch::MessageUpdate;
 use tenure_store::row::{Message, MessageState};
 
-use super::{DispatchSettings, Dispatcher, Refusal, address_key, retry_at};
+use super::{
+    DispatchSettings, Dispatcher, LONGEST_RETRY_MS, Refusal, WEBHOOK, address_key, retry_at,
+};
 use crate::error::AppError;
 use crate::writer::Job;
 
@@ -33,19 +36,26 @@ pub(super) fn label(outcome: &Outcome) -> &'static str {
 /// What becomes of a message after an attempt.
 pub(super) fn update_for(
     message: &Message,
-    outcome: &Outcome,
+    attempt: &Attempt,
     now: Timestamp,
     settings: &DispatchSettings,
     salt: &Salt,
 ) -> MessageUpdate {
+    let outcome = &attempt.outcome;
     let attempt_count = message.attempt_count + u32::from(message.state != MessageState::Sending);
     let again = match outcome {
-        Outcome::Unknown { .. } => message.intent.delivery == Delivery::AtLeastOnce,
+        // A webhook's key makes repeats harmless for receivers that honour it.
+        Outcome::Unknown { .. } => {
+            message.intent.delivery == Delivery::AtLeastOnce
+                || message.intent.channel.as_ref() == WEBHOOK
+        }
         other => other.may_retry(),
     };
+    let asked_ms = attempt.retry_after_ms.unwrap_or(0).min(LONGEST_RETRY_MS);
     let due_at = again
         .then(|| retry_at(salt, message, attempt_count, now, settings))
-        .flatten();
+        .flatten()
+        .map(|due_at| due_at.max(now.plus_ms(asked_ms)));
     let (state, reason) = match outcome {
         Outcome::Accepted { response, .. } => (MessageState::Sent, response.clone()),
         Outcome::Unknown { reason } if due_at.is_none() => (MessageState::Unknown, reason.clone()),
@@ -145,10 +155,11 @@ pub(crate) fn fact(
 impl Dispatcher {
     /// Settles an attempt. It is not waited for: jobs are written in order, so the next attempt's
     /// beginning implies it.
-    pub(super) fn settle(&self, message: &Message, outcome: &Outcome) -> Result<(), AppError> {
+    pub(super) fn settle(&self, message: &Message, attempt: &Attempt) -> Result<(), AppError> {
         let now = self.clock.now();
-        let update = update_for(message, outcome, now, &self.settings, &self.salt);
-        let attempt = update.attempt_count.to_be_bytes();
+        let update = update_for(message, attempt, now, &self.settings, &self.salt);
+        let outcome = &attempt.outcome;
+        let attempt_count = update.attempt_count.to_be_bytes();
         let mut batch = Batch::default();
         let mut events = Vec::new();
         match update.state {
@@ -162,6 +173,17 @@ impl Dispatcher {
                     serde_json::Map::new(),
                 ));
             }
+            // Not a bounce, which would count against the person's address.
+            MessageState::Dead if message.intent.channel.as_ref() == WEBHOOK => {
+                events.push(fact(
+                    &self.salt,
+                    message,
+                    "message_failed",
+                    &attempt_count,
+                    now,
+                    serde_json::Map::new(),
+                ));
+            }
             MessageState::Dead => {
                 let hard = is_hard_bounce(outcome);
                 let mut extra = serde_json::Map::new();
@@ -170,7 +192,7 @@ impl Dispatcher {
                     &self.salt,
                     message,
                     "message_bounced",
-                    &attempt,
+                    &attempt_count,
                     now,
                     extra,
                 ));

@@ -82,12 +82,7 @@ impl Worker {
     }
 
     fn wake_roots(&mut self, due: Vec<RootId>, until: Timestamp) -> Result<(), AppError> {
-        let mut absent: Vec<RootId> = due.clone();
-        absent.retain(|id| !self.roots.contains(*id));
-        self.roots.load(self.store.as_ref(), &mut absent)?;
-        for id in absent {
-            self.roots.unschedule(id);
-        }
+        self.roots.load(self.store.as_ref(), &mut due.clone())?;
         // Output of a replay is committed. After its last entry that is not certain: an entry may
         // have left wake-ups at or before the committed time. What they give has derived ids.
         let replayed = self.at.position < self.replay_until.position;
@@ -284,7 +279,7 @@ impl Worker {
                 self.roots.link(from, into);
             } else {
                 // A row that outlived a crash between the merge and its removal.
-                self.roots.get_mut(from).root.people.remove(&merge.from);
+                self.roots.get_mut(from).root.remove(merge.from);
             }
             state
         };

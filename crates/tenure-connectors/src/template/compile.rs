@@ -9,7 +9,7 @@ use liquid_core::runtime::{Renderable, Runtime, RuntimeBuilder, Template as Liqu
 use serde::Serialize;
 use thiserror::Error;
 
-use super::language::{Frame, Progress, Site, language};
+use super::language::{Escaping, Frame, Progress, Site, language};
 use super::layout::{Layout, is_mjml, lay_out, restore, to_html};
 use super::scan::{
     Kind, PIECE_MAX_BYTES, Piece, Scan, VariableUse, filter_names, first_filter, outside_quotes,
@@ -105,7 +105,7 @@ pub(super) struct CompiledVariant {
 }
 
 #[derive(Debug)]
-struct CompiledPart {
+pub(super) struct CompiledPart {
     liquid: Liquid,
     /// Line and column of each piece.
     places: Vec<(usize, usize)>,
@@ -114,9 +114,10 @@ struct CompiledPart {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
+pub(super) enum Mode {
     Html,
     Text,
+    Json,
 }
 
 /// Compiles and renders in one go, for previews and tests of one message.
@@ -244,7 +245,22 @@ impl CompiledTemplate {
 }
 
 impl CompiledPart {
-    fn render(&self, globals: &liquid_core::Object, strict: Strict) -> Result<String, RenderError> {
+    /// Compiles a text that stands by itself.
+    pub(super) fn compile(text: &str, mode: Mode) -> Result<Self, Vec<TemplateProblem>> {
+        let mut problems = Problems::default();
+        let part = Part {
+            text: text.to_owned(),
+            line: 1,
+            column: 1,
+        };
+        problems.part(&part, mode).ok_or(problems.found)
+    }
+
+    pub(super) fn render(
+        &self,
+        globals: &liquid_core::Object,
+        strict: Strict,
+    ) -> Result<String, RenderError> {
         let runtime = Frame::new(RuntimeBuilder::new().set_globals(globals).build(), strict);
         let mut out = Capped(Vec::with_capacity(4 * 1024));
         match self.liquid.render_to(&mut out, &runtime) {
@@ -518,11 +534,17 @@ fn rewritten_piece(text: &str, piece: &Piece, index: usize, mode: Mode) -> Strin
 }
 
 fn site(expression: &str, index: usize, mode: Mode) -> usize {
-    // `escape` last has done the work already.
-    let is_raw = matches!(filter_names(expression).last(), Some("raw" | "escape"));
+    let escaping = match (mode, filter_names(expression).last()) {
+        // `escape` last has done the work already, and `json` writes a whole JSON value.
+        (Mode::Html, Some("raw" | "escape"))
+        | (Mode::Json, Some("raw" | "json"))
+        | (Mode::Text, _) => Escaping::None,
+        (Mode::Html, _) => Escaping::Html,
+        (Mode::Json, _) => Escaping::Json,
+    };
     Site {
         index,
-        is_escaped: mode == Mode::Html && !is_raw,
+        escaping,
         is_optional: first_filter(expression) == Some("default"),
     }
     .pack()

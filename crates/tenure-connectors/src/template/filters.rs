@@ -1,4 +1,4 @@
-//! Filters beside Liquid's own: `percent`, `money`, `date` and `raw`.
+//! Filters beside Liquid's own: `percent`, `money`, `date`, `json` and `raw`.
 
 use std::fmt;
 
@@ -76,7 +76,7 @@ pub(super) fn register(filters: &mut Registry) {
         stdlib::UrlEncode,
         stdlib::Where,
     );
-    for filter in [Own::Percent, Own::Money, Own::Date, Own::Raw] {
+    for filter in [Own::Percent, Own::Money, Own::Date, Own::Json, Own::Raw] {
         filters.register(filter.name().to_owned(), Box::new(filter));
     }
 }
@@ -87,6 +87,7 @@ enum Own {
     Percent,
     Money,
     Date,
+    Json,
     Raw,
 }
 
@@ -96,6 +97,7 @@ impl FilterReflection for Own {
             Self::Percent => "percent",
             Self::Money => "money",
             Self::Date => "date",
+            Self::Json => "json",
             Self::Raw => "raw",
         }
     }
@@ -107,6 +109,7 @@ impl FilterReflection for Own {
                 "1234.5 as 1,234.50 EUR; arguments are the currency and the number of decimals"
             }
             Self::Date => "a time in a strftime format and an optional time zone",
+            Self::Json => "a value as JSON, with the quotation marks of a text",
             Self::Raw => "writes a value as it is, without escaping",
         }
     }
@@ -127,7 +130,7 @@ impl ParseFilter for Own {
             Self::Percent => (0, 1),
             Self::Money => (0, 2),
             Self::Date => (1, 2),
-            Self::Raw => (0, 0),
+            Self::Json | Self::Raw => (0, 0),
         };
         let fits = (least..=most).contains(&positional.len()) && arguments.keyword.next().is_none();
         if !fits {
@@ -162,7 +165,12 @@ impl fmt::Display for OwnCall {
 
 impl Filter for OwnCall {
     fn evaluate(&self, input: &dyn ValueView, runtime: &dyn Runtime) -> Result<Value> {
-        if self.filter == Own::Raw || input.is_nil() {
+        if self.filter == Own::Json {
+            let json = serde_json::to_string(&input.to_value())
+                .map_err(|_| Error::with_msg("this cannot be written as JSON"))?;
+            return Ok(Value::scalar(json));
+        }
+        if input.is_nil() {
             return Ok(input.to_value());
         }
         match self.filter {
@@ -187,7 +195,7 @@ impl Filter for OwnCall {
                 let zone = self.text(1, runtime)?;
                 Ok(Value::scalar(date(input, &format, zone.as_deref())?))
             }
-            Own::Raw => Ok(input.to_value()),
+            Own::Json | Own::Raw => Ok(input.to_value()),
         }
     }
 }

@@ -65,23 +65,42 @@ pub(super) fn language() -> &'static Language {
     })
 }
 
+/// How a value is made harmless where it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Escaping {
+    None,
+    /// For text and attribute values of HTML.
+    Html,
+    /// For the inside of a JSON string.
+    Json,
+}
+
 /// What the number in a rewritten output says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Site {
     pub(super) index: usize,
-    pub(super) is_escaped: bool,
+    pub(super) escaping: Escaping,
     pub(super) is_optional: bool,
 }
 
 impl Site {
     pub(super) fn pack(self) -> usize {
-        self.index * 4 + usize::from(self.is_escaped) * 2 + usize::from(self.is_optional)
+        let escaping = match self.escaping {
+            Escaping::None => 0,
+            Escaping::Html => 2,
+            Escaping::Json => 4,
+        };
+        self.index * 8 + escaping + usize::from(self.is_optional)
     }
 
     fn unpack(number: usize) -> Self {
         Self {
-            index: number / 4,
-            is_escaped: number & 2 != 0,
+            index: number / 8,
+            escaping: match number & 6 {
+                2 => Escaping::Html,
+                4 => Escaping::Json,
+                _ => Escaping::None,
+            },
             is_optional: number & 1 != 0,
         }
     }
@@ -213,10 +232,10 @@ impl Renderable for Output {
             runtime.set_global(name.clone(), value.into_owned());
         } else {
             let text = value.render().to_string();
-            let text = if self.site.is_escaped {
-                escape(&text)
-            } else {
-                text.into()
+            let text = match self.site.escaping {
+                Escaping::None => text.into(),
+                Escaping::Html => escape(&text),
+                Escaping::Json => escape_json(&text).into(),
             };
             writer
                 .write_all(text.as_bytes())
@@ -225,6 +244,12 @@ impl Renderable for Output {
         runtime.registers().get_mut::<Progress>().site = None;
         Ok(())
     }
+}
+
+/// What stands between the quotation marks of a JSON string.
+fn escape_json(text: &str) -> String {
+    let quoted = serde_json::Value::from(text).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
 }
 
 /// Counts one turn of a loop.

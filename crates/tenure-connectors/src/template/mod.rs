@@ -6,12 +6,14 @@
 
 mod compile;
 mod filters;
+mod json;
 mod language;
 mod layout;
 mod scan;
 mod source;
 
 pub use compile::{CompiledTemplate, RenderError, Rendered, Strict, render};
+pub use json::render_json;
 pub use scan::VariableUse;
 pub use source::{Part, Template, Variant};
 

@@ -1,6 +1,6 @@
 //! Putting tracked links, the hidden link and the pixel into a message.
 
-use super::token::{LinkSigner, Purpose, is_web_address};
+use super::token::{LinkSigner, Purpose, TrackedLink, is_web_address};
 use crate::html::{Tag, Token, escape, find_ignoring_case, tokens, unescape};
 
 /// Most links of one message that are tracked; further ones stay as they are.
@@ -44,22 +44,22 @@ pub fn track(
     let base = tracking.base_url.trim_end_matches('/');
     let mut out = String::with_capacity(html.len() + 4 * 1024);
     let mut copied = 0;
-    let mut link_count = 0;
-    if tracking.clicks {
-        for token in tokens(html) {
-            let Token::Start(tag) = token else { continue };
-            let Some((range, url)) = tracked_target(&tag, base, tracking.untracked_prefixes) else {
-                continue;
-            };
-            if link_count >= LINKS_MAX_COUNT {
-                break;
-            }
-            let token = signer.seal_click(message_id, link_count, &url);
-            out.push_str(&html[copied..range.start]);
-            out.extend(["\"", &escape(base), "/t/c/", &token, "\""]);
-            copied = range.end;
-            link_count += 1;
-        }
+    let targets = if tracking.clicks {
+        tracked_targets(html, base, tracking.untracked_prefixes)
+    } else {
+        Vec::new()
+    };
+    let link_count = targets.len();
+    for (link_index, (range, url)) in targets.into_iter().enumerate() {
+        let token = signer.seal_click(&TrackedLink {
+            message_id: message_id.to_owned(),
+            link_index,
+            link_count,
+            url,
+        });
+        out.push_str(&html[copied..range.start]);
+        out.extend(["\"", &escape(base), "/t/c/", &token, "\""]);
+        copied = range.end;
     }
     out.push_str(&html[copied..]);
     let at = last_body_end(&out);
@@ -68,6 +68,20 @@ pub fn track(
         html: out,
         link_count,
     }
+}
+
+fn tracked_targets(
+    html: &str,
+    base: &str,
+    untracked: &[&str],
+) -> Vec<(std::ops::Range<usize>, String)> {
+    tokens(html)
+        .filter_map(|token| match token {
+            Token::Start(tag) => tracked_target(&tag, base, untracked),
+            _ => None,
+        })
+        .take(LINKS_MAX_COUNT)
+        .collect()
 }
 
 fn tracked_target(

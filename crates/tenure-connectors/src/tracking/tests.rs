@@ -139,7 +139,12 @@ fn even_a_signed_link_leads_only_to_web_pages() {
     ] {
         assert!(
             signer()
-                .open_click(&signer().seal_click("msg_1", 0, url))
+                .open_click(&signer().seal_click(&TrackedLink {
+                    message_id: "msg_1".into(),
+                    link_index: 0,
+                    link_count: 1,
+                    url: url.into()
+                }))
                 .is_err(),
             "{url}"
         );

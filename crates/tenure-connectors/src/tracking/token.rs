@@ -50,6 +50,8 @@ pub struct TrackedLink {
     pub message_id: String,
     /// Which link of the message, from 0.
     pub link_index: usize,
+    /// How many tracked links the message has.
+    pub link_count: usize,
     /// Where it leads. Only `http` and `https`.
     pub url: String,
 }
@@ -110,23 +112,29 @@ impl LinkSigner {
     }
 
     /// A token for one link of a message.
-    pub fn seal_click(&self, message_id: &str, link_index: usize, url: &str) -> String {
-        self.seal(Purpose::Click, &[message_id, &link_index.to_string(), url])
+    pub fn seal_click(&self, link: &TrackedLink) -> String {
+        let (index, count) = (link.link_index.to_string(), link.link_count.to_string());
+        self.seal(
+            Purpose::Click,
+            &[&link.message_id, &index, &count, &link.url],
+        )
     }
 
     /// Where a click token leads. Since the URL is under the signature, and only web addresses pass, a stranger cannot
     /// use the link to send people elsewhere.
     pub fn open_click(&self, token: &str) -> Result<TrackedLink, TokenError> {
         let fields = self.open(Purpose::Click, token)?;
-        let [message_id, link_index, url] =
-            <[String; 3]>::try_from(fields).map_err(|_| TokenError::Malformed)?;
+        let [message_id, link_index, link_count, url] =
+            <[String; 4]>::try_from(fields).map_err(|_| TokenError::Malformed)?;
         let link_index = link_index.parse().map_err(|_| TokenError::Malformed)?;
+        let link_count = link_count.parse().map_err(|_| TokenError::Malformed)?;
         if !is_web_address(&url) {
             return Err(TokenError::Malformed);
         }
         Ok(TrackedLink {
             message_id,
             link_index,
+            link_count,
             url,
         })
     }

@@ -161,7 +161,7 @@ impl<'a> Cx<'a> {
         if conditions.is_empty() {
             return;
         }
-        for &person in self.root.people.keys() {
+        for &person in self.root.people().keys() {
             let person = SubjectId::Person(person);
             self.dirty
                 .extend(conditions.iter().map(|&index| (person, index)));

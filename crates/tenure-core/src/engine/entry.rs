@@ -29,10 +29,10 @@ impl Cx<'_> {
         }
         // Flips come first: a goal this event reaches ends an enrollment before a wait sees it.
         self.notify();
-        hooks::on_event(self, subject, event, &properties);
+        hooks::on_event(self, subject, event, &properties, index);
         self.after_programs();
         if let Some(account) = account.filter(|account| *account != subject) {
-            hooks::on_event(self, account, event, &properties);
+            hooks::on_event(self, account, event, &properties, index);
             self.after_programs();
         }
         self.deliver();
@@ -116,17 +116,17 @@ impl Cx<'_> {
     /// Makes sure the subject, and the account of the root, have a state.
     pub(super) fn ensure(&mut self, subject: SubjectId) {
         let account = self.root.id.0.account();
-        if let Some(account) = account.filter(|_| self.root.account.is_none()) {
+        if let Some(account) = account.filter(|_| self.root.account().is_none()) {
             let state = self.fresh(SubjectId::Account(account), None);
-            self.root.account = Some(state);
+            self.root.insert(state);
             self.begin(SubjectId::Account(account));
         }
         let SubjectId::Person(person) = subject else {
             return;
         };
-        if !self.root.people.contains_key(&person) {
+        if !self.root.people().contains_key(&person) {
             let state = self.fresh(subject, account);
-            self.root.people.insert(person, state);
+            self.root.insert(state);
             self.begin(subject);
             self.people_count_changed();
         }

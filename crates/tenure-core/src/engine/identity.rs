@@ -21,7 +21,7 @@ pub fn detach(
     out: &mut Output,
 ) -> Option<SubjectState> {
     wake(plan, root, now, out);
-    let state = root.people.remove(&person)?;
+    let state = root.remove(person)?;
     let mut cx = Cx::new(plan, root, now, true, out);
     cx.people_count_changed();
     cx.deliver();
@@ -37,14 +37,14 @@ pub fn attach(
     now: Timestamp,
     out: &mut Output,
 ) {
-    let SubjectId::Person(person) = state.id else {
+    if state.id.person().is_none() {
         return;
-    };
+    }
     wake(plan, root, now, out);
     state.account = root.id.0.account();
     let subject = state.id;
     let mut cx = Cx::new(plan, root, now, true, out);
-    cx.root.people.insert(person, state);
+    cx.root.insert(state);
     cx.ensure(subject);
     cx.touch(subject);
     cx.start_all(subject);
@@ -93,7 +93,7 @@ impl Cx<'_> {
         if both.from_account != both.into_account {
             return;
         }
-        if let Some(from) = self.root.people.remove(&both.from) {
+        if let Some(from) = self.root.remove(both.from) {
             self.fold_in(from, both.into);
         }
     }
@@ -137,7 +137,12 @@ impl Cx<'_> {
 
     fn rename(&mut self, from: PersonId, into: PersonId) {
         let plan = self.plan;
-        let Some(account) = &mut self.root.account else {
+        let account = self.root.id.0;
+        let Some(account) = self
+            .root
+            .subject_mut(account)
+            .filter(|a| a.id.account().is_some())
+        else {
             return;
         };
         for series in account.series.values_mut() {

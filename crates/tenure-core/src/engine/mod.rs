@@ -69,12 +69,7 @@ impl Cx<'_> {
     fn wake(&mut self) {
         let now = self.now;
         let due = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
-        let woken: Vec<SubjectId> = self
-            .root
-            .subjects()
-            .filter(|state| due(state.wake_at))
-            .map(|state| state.id)
-            .collect();
+        let woken = self.root.due(now);
         for &subject in &woken {
             self.touch(subject);
             let Some(state) = self.root.subject(subject) else {

@@ -99,8 +99,9 @@ impl Cx<'_> {
             since: if changed { self.now } else { known.since },
             next_change_at,
         };
-        if let Some(state) = self.root.subject_mut(subject) {
-            state.conditions.insert(condition.key, fresh);
+        let state = self.root.subject_mut(subject);
+        if let Some(kept) = state.and_then(|state| state.conditions.get_mut(&condition.key)) {
+            *kept = fresh;
         }
         self.touch(subject);
         let holds = value == Some(true);
@@ -258,8 +259,10 @@ impl Cx<'_> {
             since: self.now,
             next_change_at: None,
         };
-        if let Some(state) = self.root.subject_mut(subject) {
-            state.conditions.entry(key).or_insert(fresh);
+        if let Some(state) = self.root.subject_mut(subject)
+            && !state.conditions.contains_key(&key)
+        {
+            state.conditions.insert(key, fresh);
         }
     }
 
@@ -271,7 +274,7 @@ impl Cx<'_> {
             let state = if spec.audience == condition.audience {
                 self.root.subject(subject)
             } else {
-                self.root.account.as_ref()
+                self.root.account()
             };
             let covered = |state: &crate::subject::SubjectState| {
                 let series = state.series.get(&spec.key);
@@ -347,8 +350,9 @@ impl Cx<'_> {
                 let changes = state.conditions.values();
                 let by_condition = changes.filter_map(|kept| kept.next_change_at).min();
                 let next = earliest(by_condition, by_program);
-                state.wake_at = next.map(|at| at.max(self.now.plus_ms(1)));
                 state.dirty = true;
+                let next = next.map(|at| at.max(self.now.plus_ms(1)));
+                self.root.set_wake(subject, next);
             }
         }
     }

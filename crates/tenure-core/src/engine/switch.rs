@@ -87,7 +87,7 @@ impl Cx<'_> {
         state.plan = plan.version;
         state
             .conditions
-            .retain(|key, _| plan.index.by_key.contains_key(key));
+            .retain(|key| plan.index.by_key.contains_key(key));
         carry_series(plan, state, now);
         let gone = |name: &str| {
             plan.segment(name)
@@ -195,5 +195,5 @@ fn carry_series(plan: &Plan, state: &mut SubjectState, now: Timestamp) {
             state.series.insert(spec.staged_key(), Series::default());
         }
     }
-    state.series.retain(|key, _| wanted.contains(key));
+    state.series.retain(|key| wanted.contains(key));
 }

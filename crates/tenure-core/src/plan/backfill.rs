@@ -46,6 +46,7 @@ impl<'a> Backfill<'a> {
                 person,
                 account,
                 properties,
+                ..EventIndex::default()
             }
         };
         let events = plan.index.events.iter();

@@ -16,6 +16,7 @@ pub(super) fn compile(sources: PlanSources) -> Result<Plan, Vec<Diagnostic>> {
     let mut conditions = ConditionSet::new(definitions);
     let mut diagnostics = Vec::new();
     report_repeated_names(definitions, &mut diagnostics);
+    program::report_circles(definitions, &mut diagnostics);
     let segments = segments(definitions, &mut conditions);
     let signals = signals(definitions, &mut conditions);
     let programs = programs(&sources, &mut conditions, &mut diagnostics);
@@ -43,6 +44,8 @@ pub(super) fn compile(sources: PlanSources) -> Result<Plan, Vec<Diagnostic>> {
     for def in definitions.programs.iter().chain(retired) {
         index.add_program(def);
     }
+    let program_index = ProgramIndex::build(&programs);
+    index.add_entries(&program_index);
     let named = programs.iter().map(|one| (one.name.clone(), one.version));
     Ok(Plan {
         version: sources.version,
@@ -52,7 +55,7 @@ pub(super) fn compile(sources: PlanSources) -> Result<Plan, Vec<Diagnostic>> {
         conditions: conditions.conditions,
         segments,
         signals,
-        program_index: ProgramIndex::build(&programs),
+        program_index,
         program_names: named.collect(),
         programs,
         policy,

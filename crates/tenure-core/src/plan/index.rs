@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use crate::aggregate::Series;
 use crate::define::{Audience, Awaited, Entry, ProgramDef, StepDef, StepKind, WaitDef};
 
+use crate::keyed::Keyed;
+use crate::program::ProgramIndex;
 use crate::subject::{ConditionKey, SeriesKey};
 
 use super::conditions::{ConditionIndex, TrackedCondition};
@@ -28,6 +30,10 @@ pub struct EventIndex {
     pub account: Vec<u32>,
     /// Whether anything reads its properties.
     pub properties: bool,
+    /// Programs (index in the plan) it may let its subject into.
+    pub programs: Vec<usize>,
+    /// Whether a step of a program waits for it.
+    pub awaited: bool,
 }
 
 impl EventIndex {
@@ -68,8 +74,8 @@ pub(crate) struct Index {
     pub(crate) by_key: BTreeMap<ConditionKey, ConditionIndex>,
     pub(crate) series_by_key: BTreeMap<SeriesKey, u32>,
     /// The series of a subject without history.
-    pub(crate) empty_person: BTreeMap<SeriesKey, Series>,
-    pub(crate) empty_account: BTreeMap<SeriesKey, Series>,
+    pub(crate) empty_person: Keyed<Series>,
+    pub(crate) empty_account: Keyed<Series>,
     pub(crate) person_series: Vec<u32>,
     pub(crate) account_series: Vec<u32>,
     /// Entry conditions of programs new in this plan that take in those for whom they hold.
@@ -211,6 +217,16 @@ impl Index {
         }
     }
 
+    /// Which programs an event lets in or moves on.
+    pub(super) fn add_entries(&mut self, programs: &ProgramIndex) {
+        for (event, places) in &programs.by_event {
+            self.event_mut(event).programs.clone_from(places);
+        }
+        for event in &programs.awaited_events {
+            self.event_mut(event).awaited = true;
+        }
+    }
+
     /// Programs that start or wait by event read its properties.
     pub(super) fn add_program(&mut self, def: &ProgramDef) {
         if let Entry::Event { event, .. } = &def.enter {
@@ -250,12 +266,13 @@ impl Index {
     }
 
     fn want_properties(&mut self, event: &str) {
+        self.event_mut(event).properties = true;
+    }
+
+    fn event_mut(&mut self, name: &str) -> &mut EventIndex {
         let any = &self.any_event;
-        let index = self
-            .events
-            .entry(event.into())
-            .or_insert_with(|| any.clone());
-        index.properties = true;
+        let known = self.events.entry(name.into());
+        known.or_insert_with(|| any.clone())
     }
 }
 

@@ -116,7 +116,7 @@ fn task(cx: &mut Cx<'_>, place: &Place<'_>, def: &TaskDef) {
 /// The owner a task names: the value of that trait of the account (or else of the person). A
 /// name that cannot be a trait (`Dana`, `dana@example.com`) stands for itself.
 fn owner(cx: &Cx<'_>, place: &Place<'_>, to: &str) -> Option<Box<str>> {
-    let account = cx.root.account.as_ref();
+    let account = cx.root.account();
     let person = cx.root.subject(place.subject);
     let told = account
         .into_iter()
@@ -205,6 +205,6 @@ fn enroll(cx: &mut Cx<'_>, place: &Place<'_>, name: &str) {
         cx,
         place.subject,
         &plan.programs[at],
-        Entrance::because(why),
+        &Entrance::because(why),
     );
 }

@@ -18,12 +18,12 @@ pub(super) fn of_message(
     topic: Option<&str>,
 ) -> Json {
     let mut data = Map::new();
-    if let Some(state) = person.and_then(|person| cx.root.people.get(&person)) {
+    if let Some(state) = person.and_then(|person| cx.root.people().get(&person)) {
         let mut person = of_subject(state);
         add_first_name(&mut person);
         data.insert("person".into(), Json::Object(person));
     }
-    if let Some(state) = &cx.root.account {
+    if let Some(state) = cx.root.account() {
         data.insert("account".into(), Json::Object(of_subject(state)));
     }
     let told = find(cx, place.subject, place.id).map(|enrollment| enrollment.data.as_ref());

@@ -1,7 +1,10 @@
 //! Entering a program, or being told why not.
 
+use std::fmt;
+
 use super::compile::Program;
 use super::record::{Note, record, report};
+use super::refuse::{Refusal, forget, is_news};
 use super::run::mark_due;
 use super::watch::{End, finish, is_open};
 use super::{HOLDOUT_WATCH_MS, MAX_ENROLLMENTS, MAX_ENTRIES_PER_INSTANT};
@@ -11,14 +14,13 @@ use crate::effect::EnrollmentStatus;
 use crate::engine::Cx;
 use crate::id::{EnrollmentId, RootId, Salt, SubjectId};
 use crate::plan::{Plan, PropertyMap};
-use crate::policy::local::spoken_ms;
 use crate::subject::{EnrollmentState, SubjectState};
 use crate::time::Timestamp;
 
 /// What brings a subject to the door of a program.
 pub(super) struct Entrance<'a> {
-    /// Why it would enter, in words.
-    pub(super) why: String,
+    /// Why it would enter.
+    pub(super) why: Why<'a>,
     /// Key of a keyed enrollment.
     pub(super) key: Option<Box<str>>,
     /// A JSON object for templates.
@@ -27,11 +29,31 @@ pub(super) struct Entrance<'a> {
     pub(super) event: Option<&'a PropertyMap>,
 }
 
+/// Why a subject would enter; put in words only if that is recorded.
+pub(super) enum Why<'a> {
+    /// An event of this name happened.
+    Event(&'a str),
+    /// The signal of this name fired.
+    Signal(&'a str),
+    /// Anything else, in words.
+    Said(String),
+}
+
+impl fmt::Display for Why<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Event(name) => write!(f, "the event `{name}` happened"),
+            Self::Signal(name) => write!(f, "the signal `{name}` fired"),
+            Self::Said(words) => f.write_str(words),
+        }
+    }
+}
+
 impl Entrance<'_> {
     /// An entrance without key and data.
     pub(super) fn because(why: impl Into<String>) -> Self {
         Self {
-            why: why.into(),
+            why: Why::Said(why.into()),
             key: None,
             data: "{}",
             event: None,
@@ -44,20 +66,29 @@ pub(super) fn enter(
     cx: &mut Cx<'_>,
     subject: SubjectId,
     program: &Program,
-    entrance: Entrance<'_>,
+    entrance: &Entrance<'_>,
 ) {
-    if cx.root.subject(subject).is_none() {
+    let refusal = refusal(cx, subject, program, entrance);
+    let now = cx.now;
+    let Some(state) = cx.root.subject_mut(subject) else {
         return;
+    };
+    if let Some(refusal) = refusal {
+        let repeats = matches!(entrance.why, Why::Event(_) | Why::Signal(_));
+        let key = entrance.key.as_deref();
+        if repeats && !is_news(state, program, &refusal, key, now) {
+            return;
+        }
+        let reason = format!("{}, but {refusal}", entrance.why);
+        return record(cx, subject, Note::of(program, refusal.outcome(), reason));
     }
-    if let Some((outcome, reason)) = refusal(cx, subject, program, &entrance) {
-        let reason = format!("{}, but {reason}", entrance.why);
-        return record(cx, subject, Note::of(program, outcome, reason));
-    }
+    forget(state, program);
     *cx.programs.entries.entry(subject).or_default() += 1;
     let held_out = hold_out(cx.plan, cx.root.id, subject, program);
     let left_alone = held_out.is_some();
-    let id = add(cx, subject, program, &entrance, left_alone);
-    let (outcome, reason) = held_out.unwrap_or((Outcome::Entered, entrance.why));
+    let id = add(cx, subject, program, entrance, left_alone);
+    let (outcome, reason) =
+        held_out.unwrap_or_else(|| (Outcome::Entered, entrance.why.to_string()));
     record(cx, subject, Note::of(program, outcome, reason).within(id));
     report(cx, subject, id);
     if program.first.is_none() && !left_alone {
@@ -72,40 +103,33 @@ pub(super) fn enter(
 }
 
 /// Why a subject may not enter now.
-fn refusal(
+fn refusal<'a>(
     cx: &Cx<'_>,
     subject: SubjectId,
-    program: &Program,
+    program: &'a Program,
     entrance: &Entrance<'_>,
-) -> Option<(Outcome, String)> {
+) -> Option<Refusal<'a>> {
     if !cx.live {
-        let reason = "it is history (imported, or received more than a day late)";
-        return Some((Outcome::Historical, reason.into()));
+        return Some(Refusal::History);
     }
     if cx.plan.paused.contains(program.name.as_ref()) {
-        return Some((Outcome::Paused, "the program is paused".into()));
+        return Some(Refusal::Paused);
     }
     not_eligible(cx, subject, program, entrance)
-        .map(|reason| (Outcome::NotEligible, reason))
-        .or_else(|| {
-            Some((
-                Outcome::NotAgain,
-                not_again(cx, subject, program, entrance)?,
-            ))
-        })
+        .or_else(|| not_again(cx, subject, program, entrance))
 }
 
-fn not_eligible(
+fn not_eligible<'a>(
     cx: &Cx<'_>,
     subject: SubjectId,
-    program: &Program,
+    program: &'a Program,
     entrance: &Entrance<'_>,
-) -> Option<String> {
+) -> Option<Refusal<'a>> {
     if let Some(only_if) = &program.only_if {
-        match cx.holds(subject, &only_if.expr, entrance.event) {
-            Some(true) => {}
-            Some(false) => return Some(format!("`{}` does not hold", only_if.text)),
-            None => return Some(format!("`{}` is unknown", only_if.text)),
+        let holds = cx.holds(subject, &only_if.expr, entrance.event);
+        if holds != Some(true) {
+            let (text, unknown) = (&*only_if.text, holds.is_none());
+            return Some(Refusal::Unmet { text, unknown });
         }
     }
     let goal = program
@@ -118,60 +142,42 @@ fn not_eligible(
         .map(|exit| (&exit.check, "exit condition"));
     for (check, what) in goal.into_iter().chain(exit) {
         if cx.holds(subject, &check.expr, None) == Some(true) {
-            return Some(format!("the {what} `{}` holds already", check.text));
+            let text = &check.text;
+            return Some(Refusal::Already { what, text });
         }
     }
     None
 }
 
-fn not_again(
+fn not_again<'a>(
     cx: &Cx<'_>,
     subject: SubjectId,
-    program: &Program,
+    program: &'a Program,
     entrance: &Entrance<'_>,
-) -> Option<String> {
+) -> Option<Refusal<'a>> {
     let state = cx.root.subject(subject)?;
     let same = |enrollment: &&EnrollmentState| {
         enrollment.program == program.name && enrollment.key == entrance.key
     };
-    if let Some(inside) = state
-        .enrollments
-        .iter()
-        .filter(same)
-        .find(|one| is_open(one))
-    {
-        return Some(format!("it is inside since {}", inside.entered_at));
+    let mut known = state.enrollments.iter().filter(same);
+    if let Some(inside) = known.find(|one| is_open(one)) {
+        return Some(Refusal::Inside(inside.entered_at));
     }
-    let last = state
-        .enrollments
-        .iter()
-        .filter(same)
-        .map(|one| one.entered_at)
-        .max();
-    if let Some(last) = last {
+    let known = state.enrollments.iter().filter(same);
+    if let Some(last) = known.map(|one| one.entered_at).max() {
         match program.again {
             Reentry::Always => {}
-            Reentry::Never => return Some(format!("it entered once, at {last}")),
+            Reentry::Never => return Some(Refusal::Once(last)),
             Reentry::After(ms) if cx.now.since_ms(last) >= ms => {}
-            Reentry::After(ms) => {
-                let after = spoken_ms(ms);
-                return Some(format!("it last entered at {last}, less than {after} ago"));
-            }
+            Reentry::After(after_ms) => return Some(Refusal::TooSoon { last, after_ms }),
         }
     }
-    let entries = cx
-        .programs
-        .entries
-        .get(&subject)
-        .copied()
-        .unwrap_or_default();
-    if entries >= MAX_ENTRIES_PER_INSTANT {
-        return Some(
-            "it entered too many programs at this instant: do they enroll each other?".into(),
-        );
+    let entries = cx.programs.entries.get(&subject).copied();
+    if entries.unwrap_or_default() >= MAX_ENTRIES_PER_INSTANT {
+        return Some(Refusal::TooMany);
     }
     let open_count = state.enrollments.iter().filter(|one| is_open(one)).count();
-    (open_count >= MAX_ENROLLMENTS).then(|| format!("it is inside {open_count} programs or keys"))
+    (open_count >= MAX_ENROLLMENTS).then_some(Refusal::Full(open_count))
 }
 
 /// Whether (and by which hold-out) a subject of a root is left alone.

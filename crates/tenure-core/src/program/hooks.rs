@@ -1,7 +1,7 @@
 //! What the engine calls when something happened to a subject.
 
 use super::compile::{Program, ProgramEntry};
-use super::enter::{Entrance, enter};
+use super::enter::{Entrance, Why, enter};
 use super::record::{Note, record};
 use super::run::mark_due;
 use super::wait::{self, date_of};
@@ -12,7 +12,7 @@ use crate::effect::EnrollmentStatus;
 use crate::engine::Cx;
 use crate::id::{EnrollmentId, PersonId, SubjectId};
 use crate::log::{Command, Event};
-use crate::plan::{ConditionIndex, Plan, PropertyMap};
+use crate::plan::{ConditionIndex, EventIndex, Plan, PropertyMap};
 use crate::policy::{self, Choice, Receipt};
 use crate::subject::{EnrollmentState, Root, SubjectState};
 use crate::time::Timestamp;
@@ -44,6 +44,7 @@ pub(crate) fn on_event(
     subject: SubjectId,
     event: &Event<'_>,
     properties: &PropertyMap,
+    index: &EventIndex,
 ) {
     let plan = cx.plan;
     let name = event.name.as_ref();
@@ -53,15 +54,14 @@ pub(crate) fn on_event(
     if name.starts_with(SIGNAL_PREFIX) {
         return;
     }
-    let index = &plan.program_index;
-    if cx.live && index.awaited_events.contains(name) {
+    if cx.live && index.awaited {
         wait::on_event(cx, subject, name, properties);
     }
     // Imports are not worth a decision per event; late events are.
     if event.historical {
         return;
     }
-    for program in programs(plan, index.by_event.get(name), subject) {
+    for program in programs(plan, Some(&index.programs), subject) {
         if let ProgramEntry::Event {
             filter: Some(filter),
             ..
@@ -72,12 +72,12 @@ pub(crate) fn on_event(
         }
         let key = program.key.as_deref().and_then(|key| properties.get(key));
         let entrance = Entrance {
-            why: format!("the event `{name}` happened"),
+            why: Why::Event(name),
             key: key.map(|key| Value::to_string(key).into()),
             data: &event.properties,
             event: Some(properties),
         };
-        enter(cx, subject, program, entrance);
+        enter(cx, subject, program, &entrance);
     }
 }
 
@@ -87,7 +87,8 @@ fn take_receipt(cx: &mut Cx<'_>, person: PersonId, name: &str, properties: &Prop
     }
     let text = |property: &str| properties.get(property).and_then(Value::as_text);
     let receipt = Receipt::of_event(name, text("kind"), text("topic"));
-    if let (Some(receipt), Some(state)) = (receipt, cx.root.people.get_mut(&person)) {
+    if let (Some(receipt), Some(state)) = (receipt, cx.root.subject_mut(SubjectId::Person(person)))
+    {
         policy::record_receipt(&mut state.contact, receipt);
         cx.touch(SubjectId::Person(person));
     }
@@ -112,12 +113,8 @@ pub(crate) fn on_flip(
             && (!initial || *existing)
         {
             let how = if initial { "holds" } else { "became true" };
-            enter(
-                cx,
-                subject,
-                program,
-                Entrance::because(format!("`{text}` {how}")),
-            );
+            let why = format!("`{text}` {how}");
+            enter(cx, subject, program, &Entrance::because(why));
         }
     }
     if index.watched.contains(&condition) {
@@ -140,12 +137,8 @@ pub(crate) fn on_segment(
             && (!initial || *existing)
         {
             let how = if initial { "is in" } else { "entered" };
-            enter(
-                cx,
-                subject,
-                program,
-                Entrance::because(format!("{how} the segment `{segment}`")),
-            );
+            let why = format!("{how} the segment `{segment}`");
+            enter(cx, subject, program, &Entrance::because(why));
         }
     }
 }
@@ -156,11 +149,12 @@ pub(crate) fn on_signal(cx: &mut Cx<'_>, subject: SubjectId, signal: &str, evide
     let index = &plan.program_index;
     let event = format!("{SIGNAL_PREFIX}{signal}");
     let properties = PropertyMap::parse(evidence);
-    if cx.live && index.awaited_events.contains(event.as_str()) {
+    let by_event = plan.index.event(&event);
+    if cx.live && by_event.awaited {
         wait::on_event(cx, subject, &event, &properties);
     }
     let by_signal = programs(plan, index.by_signal.get(signal), subject);
-    let by_event = programs(plan, index.by_event.get(event.as_str()), subject);
+    let by_event = programs(plan, Some(&by_event.programs), subject);
     for program in by_signal.chain(by_event) {
         if let ProgramEntry::Event {
             filter: Some(filter),
@@ -171,12 +165,12 @@ pub(crate) fn on_signal(cx: &mut Cx<'_>, subject: SubjectId, signal: &str, evide
             continue;
         }
         let entrance = Entrance {
-            why: format!("the signal `{signal}` fired"),
+            why: Why::Signal(signal),
             key: None,
             data: evidence,
             event: Some(&properties),
         };
-        enter(cx, subject, program, entrance);
+        enter(cx, subject, program, &entrance);
     }
 }
 
@@ -185,7 +179,7 @@ pub(crate) fn on_traits(cx: &mut Cx<'_>, subject: SubjectId, changed: &[&str]) {
     wait::on_dates(cx, subject);
     note_missed_dates(cx, subject, changed);
     if subject.account().is_some() && cx.plan.program_index.account_dates {
-        let people: Vec<PersonId> = cx.root.people.keys().copied().collect();
+        let people: Vec<PersonId> = cx.root.people().keys().copied().collect();
         for person in people {
             // Its next wake-up may have moved.
             cx.touch(SubjectId::Person(person));
@@ -232,7 +226,7 @@ pub(crate) fn on_wake(cx: &mut Cx<'_>, subject: SubjectId) {
             && date_of(cx.root, subject, property, *offset_ms) == Some(now)
         {
             let why = format!("the moment for `{property}` has come");
-            enter(cx, subject, program, Entrance::because(why));
+            enter(cx, subject, program, &Entrance::because(why));
         }
     }
     for program in programs(plan, Some(&plan.program_index.schedules), subject) {
@@ -243,12 +237,8 @@ pub(crate) fn on_wake(cx: &mut Cx<'_>, subject: SubjectId) {
         // A schedule asks about everybody: those it is not for are not worth a decision.
         let only_if = program.only_if.as_ref();
         if due && only_if.is_none_or(|check| cx.holds(subject, &check.expr, None) == Some(true)) {
-            enter(
-                cx,
-                subject,
-                program,
-                Entrance::because("the scheduled time has come"),
-            );
+            let why = "the scheduled time has come";
+            enter(cx, subject, program, &Entrance::because(why));
         }
     }
     mark_due(cx, subject);
@@ -336,12 +326,12 @@ pub(crate) fn on_command(cx: &mut Cx<'_>, command: &Command) {
             ..
         } => {
             let entrance = Entrance {
-                why: "asked for by API or by hand".into(),
+                why: Why::Said("asked for by API or by hand".into()),
                 key: key.clone(),
                 data,
                 event: None,
             };
-            enroll(cx, *subject, program, entrance);
+            enroll(cx, *subject, program, &entrance);
         }
         Command::Remove {
             program, subject, ..
@@ -357,7 +347,7 @@ pub(crate) fn on_command(cx: &mut Cx<'_>, command: &Command) {
             } else {
                 Choice::Unsubscribed
             };
-            if let Some(state) = cx.root.people.get_mut(person) {
+            if let Some(state) = cx.root.subject_mut(SubjectId::Person(*person)) {
                 policy::record_choice(&mut state.contact, topic.as_deref(), choice);
                 cx.touch(SubjectId::Person(*person));
             }
@@ -365,7 +355,7 @@ pub(crate) fn on_command(cx: &mut Cx<'_>, command: &Command) {
         Command::Suppress {
             person, suppressed, ..
         } => {
-            if let Some(state) = cx.root.people.get_mut(person) {
+            if let Some(state) = cx.root.subject_mut(SubjectId::Person(*person)) {
                 policy::record_suppression(&mut state.contact, *suppressed);
                 cx.touch(SubjectId::Person(*person));
             }
@@ -374,7 +364,7 @@ pub(crate) fn on_command(cx: &mut Cx<'_>, command: &Command) {
     }
 }
 
-fn enroll(cx: &mut Cx<'_>, subject: SubjectId, name: &str, entrance: Entrance<'_>) {
+fn enroll(cx: &mut Cx<'_>, subject: SubjectId, name: &str, entrance: &Entrance<'_>) {
     let plan = cx.plan;
     let current = plan
         .program_index
@@ -410,7 +400,7 @@ pub(crate) fn broadcast(cx: &mut Cx<'_>, subject: SubjectId, name: &str) {
             .is_some_and(|state| state.in_segment(segment))
     {
         let why = format!("is in the segment `{segment}` of the broadcast");
-        enter(cx, subject, program, Entrance::because(why));
+        enter(cx, subject, program, &Entrance::because(why));
     }
 }
 
@@ -418,6 +408,8 @@ pub(crate) fn broadcast(cx: &mut Cx<'_>, subject: SubjectId, name: &str) {
 pub(crate) fn resume(cx: &mut Cx<'_>, subject: SubjectId, program: &str) {
     let of_program = |one: &EnrollmentState| is_open(one) && one.program.as_ref() == program;
     if !enrollments(cx, subject, of_program).is_empty() {
+        // Its timers count again, also those not yet due.
+        cx.touch(subject);
         watch(cx, subject);
         mark_due(cx, subject);
     }

@@ -12,13 +12,13 @@ use crate::plan::ConditionIndex;
 pub(crate) struct ProgramIndex {
     versions: BTreeMap<Box<str>, Vec<(PlanVersion, usize)>>,
     current: BTreeMap<Box<str>, usize>,
-    pub(super) by_event: BTreeMap<Box<str>, Vec<usize>>,
+    pub(crate) by_event: BTreeMap<Box<str>, Vec<usize>>,
     pub(super) by_condition: BTreeMap<ConditionIndex, Vec<usize>>,
     pub(super) by_segment: BTreeMap<Box<str>, Vec<usize>>,
     pub(super) by_signal: BTreeMap<Box<str>, Vec<usize>>,
     pub(super) dates: Vec<usize>,
     pub(super) schedules: Vec<usize>,
-    pub(super) awaited_events: BTreeSet<Box<str>>,
+    pub(crate) awaited_events: BTreeSet<Box<str>>,
     pub(super) watched: BTreeSet<ConditionIndex>,
     /// Whether any person program waits for or starts at a date of the account.
     pub(super) account_dates: bool,

@@ -15,17 +15,22 @@
 //! - Hold-out of a program is by subject. The global hold-out is by root, so that colleagues of
 //!   one account are treated alike; a person who changes accounts may change arms. A program whose
 //!   topic is transactional holds nobody out.
+//! - An event that does not let somebody in is answered once, not each time: the same refusal by
+//!   the same program is recorded again only when 30 days have gone by or the subject has been
+//!   inside meanwhile.
 //! - History (imports, events more than a day old) ends enrollments by goal or exit, but neither
 //!   enters anybody nor ends a wait.
 
 mod act;
 mod adopt;
+mod circles;
 mod compile;
 mod data;
 mod enter;
 mod hooks;
 mod index;
 mod record;
+mod refuse;
 mod render;
 mod run;
 mod schedule;
@@ -41,6 +46,7 @@ pub use compile::{
 pub use schedule::Schedule;
 
 pub(crate) use adopt::{adopt, merge};
+pub(crate) use circles::report_circles;
 pub(crate) use enter::hold_out;
 pub(crate) use hooks::{
     broadcast, next_wake, on_command, on_event, on_flip, on_segment, on_signal, on_traits, on_wake,

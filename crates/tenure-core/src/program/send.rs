@@ -103,7 +103,7 @@ fn whom(place: &Place<'_>, person: PersonId) -> String {
 }
 
 fn ask(cx: &Cx<'_>, person: PersonId, topic: Option<&str>, channel: &str) -> Admit {
-    let Some(state) = cx.root.people.get(&person) else {
+    let Some(state) = cx.root.people().get(&person) else {
         let reason = "the person is not known any more".into();
         return Admit::No {
             outcome: Outcome::NoRecipient,
@@ -113,7 +113,7 @@ fn ask(cx: &Cx<'_>, person: PersonId, topic: Option<&str>, channel: &str) -> Adm
     let zone = zone_of(cx.plan, cx.root, SubjectId::Person(person));
     let request = Request {
         person: &state.contact,
-        account: cx.root.account.as_ref().map(|account| &account.contact),
+        account: cx.root.account().map(|account| &account.contact),
         topic,
         channel,
         now: cx.now,
@@ -193,7 +193,7 @@ fn hand_over(cx: &mut Cx<'_>, place: &Place<'_>, def: &SendDef, person: PersonId
 /// Takes a place under the caps of the person and of the account.
 fn count(cx: &mut Cx<'_>, place: &Place<'_>, person: PersonId, channel: &str) {
     let (policy, now) = (&cx.plan.policy, cx.now);
-    let account = cx.root.account.as_ref().map(|account| account.id);
+    let account = cx.root.account().map(|account| account.id);
     for whose in account.into_iter().chain([SubjectId::Person(person)]) {
         cx.touch(whose);
         if let Some(state) = cx.root.subject_mut(whose) {
@@ -227,11 +227,11 @@ pub(super) fn account_of(root: &Root, subject: SubjectId) -> Option<crate::id::A
 fn recipients(root: &Root, subject: SubjectId, to: &Recipient) -> Result<Vec<PersonId>, String> {
     let found: Vec<PersonId> = match to {
         Recipient::Subject => subject.person().into_iter().collect(),
-        Recipient::Everyone => root.people.keys().copied().take(MAX_RECIPIENTS).collect(),
+        Recipient::Everyone => root.people().keys().copied().take(MAX_RECIPIENTS).collect(),
         Recipient::Role(role) => {
             let named = names(root, role);
             let fits = |state: &&SubjectState| has_role(state, role) || is_named(state, &named);
-            let people = root.people.values().filter(fits);
+            let people = root.people().values().filter(fits);
             people
                 .filter_map(|state| state.id.person())
                 .take(MAX_RECIPIENTS)
@@ -258,8 +258,7 @@ fn has_role(state: &SubjectState, role: &str) -> bool {
 /// The names an account trait holds: one text, or a list.
 fn names<'a>(root: &'a Root, property: &str) -> Vec<&'a str> {
     let value = root
-        .account
-        .as_ref()
+        .account()
         .and_then(|account| account.traits.get(property));
     match value {
         Some(Value::Text(text)) => vec![text],
@@ -281,7 +280,7 @@ fn is_named(state: &SubjectState, names: &[&str]) -> bool {
 /// Where a channel reaches a person: for e-mail the trait `email` or else the identifier, for SMS
 /// the trait `phone`, for any other channel the trait of its name.
 fn address(root: &Root, person: PersonId, channel: &str) -> Option<Box<str>> {
-    let state = root.people.get(&person)?;
+    let state = root.people().get(&person)?;
     let property = match channel {
         "sms" => "phone",
         other => other,

@@ -21,7 +21,7 @@ pub(super) fn zone_of(plan: &Plan, root: &Root, subject: SubjectId) -> TimeZone 
         let value = root.subject(id)?.traits.get("timezone")?;
         zone(value.as_text()?)
     };
-    let account = || named(root.account.as_ref()?.id);
+    let account = || named(root.account()?.id);
     named(subject)
         .or_else(account)
         .unwrap_or_else(|| plan.policy.zone().clone())
@@ -37,7 +37,7 @@ pub(super) fn date_of(
     let own = root.subject(subject)?.traits.get(property);
     let value = own.or_else(|| {
         let name = property.strip_prefix("account.")?;
-        root.account.as_ref()?.traits.get(name)
+        root.account()?.traits.get(name)
     })?;
     Some(value.as_instant()?.plus_ms(offset_ms))
 }

@@ -282,7 +282,7 @@ impl Company {
     }
 
     pub(crate) fn state(&self, person: PersonId) -> &SubjectState {
-        &self.root.people[&person]
+        &self.root.people()[&person]
     }
 
     /// Templates of the messages decided so far.

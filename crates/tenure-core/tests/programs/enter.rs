@@ -6,6 +6,7 @@ use tenure_core::effect::EnrollmentStatus;
 use tenure_core::engine;
 use tenure_core::id::{PersonId, SubjectId};
 use tenure_core::log::Command;
+use tenure_core::plan::Plan;
 use tenure_core::time::{DAY_MS, HOUR_MS, Timestamp};
 
 use super::company::*;
@@ -392,4 +393,96 @@ fn what_is_remembered_of_ended_enrollments_is_bounded() {
         kept.iter().any(|one| one.program.as_ref() == "q"),
         "unkeyed entries are kept longest"
     );
+}
+
+#[test]
+fn the_same_refusal_is_recorded_once_until_it_changes() {
+    let mut def = program(
+        "p",
+        vec![send("hello"), wait("w", WaitDef::For(3 * DAY_MS))],
+    );
+    def.only_if = Some(if_person("plan == \"pro\""));
+    def.again = Reentry::After(60 * DAY_MS);
+    let mut company = Company::of(vec![def]);
+    let go = |company: &mut Company| {
+        for _ in 0..5 {
+            company.go();
+            company.advance(1_000);
+        }
+    };
+    go(&mut company);
+    assert_eq!(outcomes(&company, Outcome::NotEligible), 1);
+    company.ann(r#"{"plan":"free"}"#);
+    go(&mut company);
+    assert_eq!(outcomes(&company, Outcome::NotEligible), 2);
+    company.ann(r#"{"plan":"pro"}"#);
+    go(&mut company);
+    assert_eq!(outcomes(&company, Outcome::NotAgain), 1, "inside");
+    company.advance(4 * DAY_MS);
+    go(&mut company);
+    assert_eq!(outcomes(&company, Outcome::NotAgain), 2, "too soon");
+    company.advance(31 * DAY_MS);
+    go(&mut company);
+    assert_eq!(outcomes(&company, Outcome::NotAgain), 3, "told again");
+    for _ in 0..3 {
+        company.command(Command::Enroll {
+            program: "p".into(),
+            subject: SubjectId::Person(ANN),
+            account: Some(ACCOUNT),
+            key: None,
+            data: "{}".into(),
+        });
+        company.advance(1_000);
+    }
+    assert_eq!(
+        outcomes(&company, Outcome::NotAgain),
+        6,
+        "asked for by hand"
+    );
+}
+
+#[test]
+fn programs_that_let_each_other_in_for_ever_are_refused() {
+    let emit = |name: &str, on: &str, event: &str| ProgramDef {
+        enter: Entry::Event {
+            event: on.into(),
+            filter: None,
+        },
+        again: Reentry::Always,
+        ..program(name, vec![step("e", StepKind::Emit(event.into()))])
+    };
+    let problems = |programs: Vec<ProgramDef>| -> Vec<String> {
+        let found = Plan::compile(sources(1, definitions(programs)));
+        let found = found.err().unwrap_or_default();
+        found
+            .into_iter()
+            .map(|one| format!("{}: {}", one.code, one.message))
+            .collect()
+    };
+    let alone = problems(vec![emit("a", "x", "x")]);
+    assert_eq!(alone.len(), 1);
+    assert!(
+        alone[0].starts_with("endless-circle: `a` → `a`"),
+        "{alone:?}"
+    );
+    let circle = problems(vec![
+        emit("a", "x", "y"),
+        ProgramDef {
+            enter: Entry::Api,
+            again: Reentry::Always,
+            ..program("c", vec![step("e", StepKind::Emit("x".into()))])
+        },
+        ProgramDef {
+            steps: vec![step("e", StepKind::Enroll("c".into()))],
+            ..emit("b", "y", "")
+        },
+    ]);
+    assert_eq!(circle.len(), 1);
+    assert!(circle[0].contains("`a` → `b` → `c` → `a`"), "{circle:?}");
+    let once = ProgramDef {
+        again: Reentry::After(DAY_MS),
+        ..emit("b", "y", "x")
+    };
+    assert_eq!(problems(vec![emit("a", "x", "y"), once]), [""; 0]);
+    assert_eq!(problems(vec![emit("a", "x", "z")]), [""; 0]);
 }

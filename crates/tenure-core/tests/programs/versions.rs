@@ -110,7 +110,7 @@ fn the_preview_counts_who_is_affected_by_step() {
     company.event(BEN, "go", "{}");
     let all: Vec<_> = company
         .root
-        .people
+        .people()
         .values()
         .flat_map(|state| &state.enrollments)
         .collect();
@@ -264,4 +264,21 @@ fn a_person_who_moves_keeps_running_enrollments() {
     company.advance(9 * DAY_MS);
     assert_eq!(company.sent(), ["first", "old"]);
     assert_eq!(company.out.messages[1].account, Some(other));
+}
+
+#[test]
+fn a_timer_that_was_not_due_when_a_paused_program_goes_on_is_kept() {
+    let def = program(
+        "p",
+        vec![wait("w", WaitDef::For(5 * DAY_MS)), send("hello")],
+    );
+    let mut company = Company::of(vec![def]);
+    company.go();
+    company.plan.paused.insert("p".into());
+    company.event(ANN, "else", "{}");
+    company.plan.paused.remove("p");
+    let now = company.now;
+    engine::resume(&company.plan, &mut company.root, "p", now, &mut company.out);
+    company.advance(6 * DAY_MS);
+    assert_eq!(company.sent(), ["hello"]);
 }

@@ -1,13 +1,15 @@
-//! Which way e-mails leave.
+//! Which way e-mails and webhooks leave.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use tenure_connectors::EmailTransport;
+use tenure_connectors::email::DkimSigner;
 use tenure_connectors::file::FileTransport;
 use tenure_connectors::smtp::{SmtpSettings, SmtpTls, SmtpTransport};
+use tenure_connectors::webhook::{Reach, WebhookSecret, WebhookSettings};
 
 use crate::settings::Settings;
 
@@ -40,6 +42,37 @@ pub(crate) fn check_mail(settings: &Settings) -> Result<String> {
             anyhow::bail!("the mail server does not let us in ({outcome:?}); check `smtp_url`")
         }
     }
+}
+
+/// What signs e-mails, if anything does.
+pub(crate) fn dkim(settings: &Settings) -> Result<Option<Arc<DkimSigner>>> {
+    let [domain, selector, key] =
+        ["dkim_domain", "dkim_selector", "dkim_key"].map(|name| settings.text(name));
+    let (domain, selector, key) = match (domain, selector, key) {
+        (None, None, None) => return Ok(None),
+        (Some(domain), Some(selector), Some(key)) => (domain, selector, key),
+        _ => bail!("`dkim_domain`, `dkim_selector` and `dkim_key` go together; set all or none"),
+    };
+    let signer = if key.trim_start().starts_with("-----BEGIN") {
+        DkimSigner::rsa(domain, selector, key)
+    } else {
+        DkimSigner::ed25519(domain, selector, key)
+    };
+    Ok(Some(Arc::new(signer.context("`dkim_key`")?)))
+}
+
+/// How webhooks are sent.
+pub(crate) fn webhooks(settings: &Settings) -> Result<WebhookSettings> {
+    let secret = settings.text("webhook_secret").map(WebhookSecret::parse);
+    Ok(WebhookSettings {
+        reach: if settings.is_on("webhook_private") {
+            Reach::Private
+        } else {
+            Reach::Public
+        },
+        secret: secret.transpose().context("`webhook_secret`")?,
+        timeout: Duration::from_millis(settings.number("webhook_timeout_ms")),
+    })
 }
 
 /// How the mail server is talked to, if there is one.

@@ -72,9 +72,15 @@ impl Server {
                 tracking: settings.is_on("tracking"),
                 threads: settings.number("smtp_connections_max") as usize,
                 retry_delay_ms: settings.number("send_retry_delay_ms") as i64,
+                dkim: mail::dkim(settings)?,
+                webhooks: mail::webhooks(settings)?,
             },
             cached_subjects: settings.number("cached_subjects_max") as usize,
         })?;
+        if let Some(folder) = settings.path("bounces_dir") {
+            // It ends by itself when the node stops.
+            drop(node.watch_reports(folder)?);
+        }
         let limits = tenure_api::ingest::IngestLimits {
             event_bytes: settings.number("event_bytes_max") as usize,
             batch_bytes: settings.number("batch_bytes_max") as usize,

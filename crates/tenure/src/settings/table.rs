@@ -166,6 +166,37 @@ pub(crate) const SETTINGS: &[Setting] = &[
         None,
         "Folder from which delivery reports are read (`new` of a maildir, or plain files).",
     ),
+    setting(
+        "dkim_domain",
+        Kind::Text,
+        None,
+        "Domain for which e-mails are signed (DKIM). Goes with `dkim_selector` and `dkim_key`; without them, the mail server has to sign.",
+    ),
+    setting(
+        "dkim_selector",
+        Kind::Text,
+        None,
+        "Name of the DKIM key in the DNS: its public half stands at `<selector>._domainkey.<domain>`.",
+    ),
+    secret(
+        "dkim_key",
+        "Private DKIM key: RSA as PKCS#1 PEM, or the Ed25519 seed in base64.",
+    ),
+    secret(
+        "webhook_secret",
+        "Signs webhooks (Standard Webhooks): `whsec_` and 24 to 64 random bytes in base64. Without it, they are not signed.",
+    ),
+    setting(
+        "webhook_private",
+        Kind::Switch,
+        Some("off"),
+        "Whether webhooks may reach this machine and private networks. Link-local and metadata addresses stay refused.",
+    ),
+    milliseconds(
+        "webhook_timeout_ms",
+        "10000",
+        "Most time for one attempt at a webhook.",
+    ),
     count(
         "event_bytes_max",
         1_048_576,

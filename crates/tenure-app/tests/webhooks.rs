@@ -1,0 +1,194 @@
+//! Webhook steps of programs, against a real HTTP server in this process.
+
+mod world;
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use serde_json::{Value as Json, json};
+use tenure_app::dispatch::DispatchSettings;
+use tenure_connectors::webhook::{Reach, WebhookSettings};
+use tenure_core::time::HOUR_MS;
+use tenure_store::row::MessageState;
+use world::World;
+
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
+/// A server that answers with these texts in turn, and then with 200.
+struct Receiver {
+    address: String,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl Receiver {
+    fn start(answers: &[&'static str]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&requests);
+        let mut answers = answers.to_vec().into_iter();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let request = read_request(&mut stream);
+                // Kept before it is answered, so that the sender's next step finds it.
+                kept.lock().push(request);
+                let answer = answers.next().unwrap_or(OK);
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+        });
+        Self { address, requests }
+    }
+
+    fn count(&self) -> usize {
+        self.requests.lock().len()
+    }
+
+    fn header(&self, index: usize, name: &str) -> String {
+        let requests = self.requests.lock();
+        let mut lines = requests[index].lines();
+        let line = lines.find(|line| line.to_ascii_lowercase().starts_with(name));
+        line.unwrap().split_once(": ").unwrap().1.to_owned()
+    }
+
+    fn body(&self, index: usize) -> Json {
+        let requests = self.requests.lock();
+        let (_, body) = requests[index].split_once("\r\n\r\n").unwrap();
+        serde_json::from_str(body).unwrap()
+    }
+}
+
+fn read_request(stream: &mut impl Read) -> String {
+    let mut bytes = Vec::new();
+    let mut chunk = [0; 4096];
+    loop {
+        let count = stream.read(&mut chunk).unwrap();
+        bytes.extend_from_slice(&chunk[..count]);
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let Some((head, body)) = text.split_once("\r\n\r\n") else {
+            assert!(count > 0, "the request ends in its head");
+            continue;
+        };
+        let head = head.to_ascii_lowercase();
+        let length = head.split("content-length: ").nth(1).unwrap();
+        let length: usize = length.lines().next().unwrap().parse().unwrap();
+        if body.len() >= length {
+            return text;
+        }
+    }
+}
+
+fn world(url: &str, body: &str, reach: Reach) -> World {
+    let world = World::new(DispatchSettings {
+        webhooks: WebhookSettings {
+            reach,
+            ..WebhookSettings::default()
+        },
+        ..DispatchSettings::default()
+    });
+    let text = format!(
+        "policy: default\ntimezone: UTC\n---\nprogram: hook\naudience: person\n\
+         enter: {{ event: ordered, again: always }}\nsteps:\n  - webhook: {{ url: \"{url}\"{body} }}\n"
+    );
+    world.publish(&[("all.yaml", &text)]);
+    world.identify("ada");
+    world.track(
+        "e1",
+        "ada",
+        "ordered",
+        r#"{"item": "A \"big\" one", "total": 3}"#,
+    );
+    world
+}
+
+#[test]
+fn a_webhook_step_posts_what_is_known_with_the_messages_id_as_key() {
+    let receiver = Receiver::start(&[]);
+    let url = format!("http://{}/hook/{{{{ event.item }}}}", receiver.address);
+    let world = world(&url, "", Reach::Private);
+    assert_eq!(world.state(), MessageState::Sent);
+    let message = world.messages().remove(0);
+    assert_eq!(
+        receiver.header(0, "idempotency-key"),
+        message.intent.id.to_string()
+    );
+    let first_line = receiver.requests.lock()[0]
+        .lines()
+        .next()
+        .unwrap()
+        .to_owned();
+    assert_eq!(first_line, "POST /hook/A%20%22big%22%20one HTTP/1.1");
+    let body = receiver.body(0);
+    assert_eq!(body["program"], "hook");
+    assert_eq!(body["message"], message.intent.id.to_string());
+    assert_eq!(
+        body["data"]["event"],
+        json!({"item": "A \"big\" one", "total": 3})
+    );
+    assert_eq!(body["data"]["person"]["email"], "ada@example.com");
+}
+
+#[test]
+fn a_body_of_its_own_is_rendered_and_stays_json() {
+    let receiver = Receiver::start(&[]);
+    let url = format!("http://{}/", receiver.address);
+    let body = ", body: { text: \"Bought {{ event.item }}\", kind: order }";
+    let world = world(&url, body, Reach::Private);
+    assert_eq!(world.state(), MessageState::Sent);
+    let expected = json!({"text": "Bought A \"big\" one", "kind": "order"});
+    assert_eq!(receiver.body(0), expected);
+}
+
+#[test]
+fn a_failed_webhook_is_tried_again_under_the_same_key_when_the_receiver_asks_for_it() {
+    let busy = "HTTP/1.1 503 Service Unavailable\r\nretry-after: 7200\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    let receiver = Receiver::start(&[busy]);
+    let url = format!("http://{}/", receiver.address);
+    let world = world(&url, "", Reach::Private);
+    assert_eq!(
+        (receiver.count(), world.state()),
+        (1, MessageState::Pending)
+    );
+    world.pass(HOUR_MS);
+    assert_eq!(receiver.count(), 1);
+    world.pass(HOUR_MS);
+    assert_eq!((receiver.count(), world.state()), (2, MessageState::Sent));
+    let keys = [0, 1].map(|index| receiver.header(index, "idempotency-key"));
+    assert_eq!(keys[0], keys[1]);
+    assert_eq!(receiver.body(0), receiver.body(1));
+}
+
+#[test]
+fn an_answer_that_breaks_off_is_asked_for_again_since_the_key_makes_that_harmless() {
+    let receiver = Receiver::start(&[""]);
+    let url = format!("http://{}/", receiver.address);
+    let world = world(&url, "", Reach::Private);
+    assert_eq!(
+        (receiver.count(), world.state()),
+        (1, MessageState::Pending)
+    );
+    world.pass(HOUR_MS);
+    assert_eq!((receiver.count(), world.state()), (2, MessageState::Sent));
+}
+
+#[test]
+fn a_refused_webhook_is_dead_and_no_bounce_of_the_person() {
+    let gone = "HTTP/1.1 410 Gone\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    let receiver = Receiver::start(&[gone]);
+    let url = format!("http://{}/", receiver.address);
+    let world = world(&url, "", Reach::Private);
+    assert_eq!(world.state(), MessageState::Dead);
+    assert_eq!(world.fact_names(), ["message_failed"]);
+}
+
+#[test]
+fn an_address_inside_is_not_called_unless_it_is_allowed() {
+    let receiver = Receiver::start(&[]);
+    let url = format!("http://{}/", receiver.address);
+    let world = world(&url, "", Reach::Public);
+    assert_eq!((receiver.count(), world.state()), (0, MessageState::Dead));
+    let reason = world.messages().remove(0).reason.unwrap();
+    assert!(reason.contains("private network"), "{reason}");
+}

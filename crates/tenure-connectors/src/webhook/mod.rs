@@ -1,0 +1,226 @@
+//! Webhooks: a POST of JSON to a URL that a program names.
+//!
+//! A webhook is delivered at least once: each attempt of a message carries the same `Idempotency-Key`, so a receiver
+//! that honours it sees one. Redirects are not followed, and bodies of answers are not read.
+
+mod address;
+mod sign;
+
+use std::fmt;
+use std::time::Duration;
+
+use ureq::Agent;
+use ureq::http::{StatusCode, header};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::DefaultConnector;
+
+pub use address::Reach;
+pub use sign::{SecretError, WebhookSecret};
+
+use crate::outcome::{Outcome, Stage};
+
+/// Largest body, in bytes.
+pub const BODY_MAX_BYTES: usize = 256 * 1024;
+/// Longest URL, in bytes.
+pub const URL_MAX_BYTES: usize = 4 * 1024;
+/// Longest wait for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an idle connection is kept.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How webhooks are sent.
+#[derive(Debug, Clone)]
+pub struct WebhookSettings {
+    /// Which networks they may reach.
+    pub reach: Reach,
+    /// Signs them; without it they carry no signature.
+    pub secret: Option<WebhookSecret>,
+    /// Longest time one attempt may take.
+    pub timeout: Duration,
+}
+
+impl Default for WebhookSettings {
+    fn default() -> Self {
+        Self {
+            reach: Reach::Public,
+            secret: None,
+            timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// A webhook ready to go out. Prints neither its URL, which may hold a key, nor its body.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PreparedWebhook {
+    message_id: String,
+    url: String,
+    body: String,
+}
+
+impl fmt::Debug for PreparedWebhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PreparedWebhook")
+            .field("message_id", &self.message_id)
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl PreparedWebhook {
+    /// Checks URL and size. `body` is JSON; the id is the same for all attempts. The error is for people.
+    pub fn new(
+        message_id: String,
+        url: String,
+        body: String,
+        reach: Reach,
+    ) -> Result<Self, String> {
+        if url.len() > URL_MAX_BYTES {
+            return Err(format!("the URL is longer than {URL_MAX_BYTES} bytes"));
+        }
+        if body.len() > BODY_MAX_BYTES {
+            return Err(format!("the body is larger than {BODY_MAX_BYTES} bytes"));
+        }
+        address::check_url(&url, reach)?;
+        Ok(Self {
+            message_id,
+            url,
+            body,
+        })
+    }
+}
+
+/// What an attempt led to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// What is known afterwards.
+    pub outcome: Outcome,
+    /// How long the receiver asks to be left alone, in milliseconds.
+    pub retry_after_ms: Option<i64>,
+}
+
+/// Sends webhooks. Shared by many threads.
+#[derive(Debug)]
+pub struct WebhookSender {
+    agent: Agent,
+    secret: Option<WebhookSecret>,
+}
+
+impl WebhookSender {
+    /// A sender; it connects when it is used.
+    pub fn new(settings: &WebhookSettings) -> Self {
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            // A proxy would look names up where nobody checks the address.
+            .proxy(None)
+            .user_agent(concat!("Tenure/", env!("CARGO_PKG_VERSION")))
+            .timeout_connect(Some(CONNECT_TIMEOUT.min(settings.timeout)))
+            .timeout_global(Some(settings.timeout))
+            .max_idle_age(IDLE_TIMEOUT)
+            .build();
+        let resolver = address::GuardedResolver {
+            inner: DefaultResolver::default(),
+            reach: settings.reach,
+        };
+        Self {
+            agent: Agent::with_parts(config, DefaultConnector::default(), resolver),
+            secret: settings.secret.clone(),
+        }
+    }
+
+    /// Tries once, at `now_ms` (milliseconds since 1970). Blocks until the answer or the timeout.
+    pub fn send(&self, webhook: &PreparedWebhook, now_ms: u64) -> Attempt {
+        let (id, body) = (webhook.message_id.as_str(), webhook.body.as_str());
+        let mut request = self
+            .agent
+            .post(&webhook.url)
+            .header(header::CONTENT_TYPE, "application/json")
+            .header("Idempotency-Key", id);
+        if let Some(secret) = &self.secret {
+            let at_s = now_ms / 1_000;
+            request = request
+                .header("webhook-id", id)
+                .header("webhook-timestamp", at_s.to_string())
+                .header("webhook-signature", secret.signature(id, at_s, body));
+        }
+        match request.send(body) {
+            Ok(response) => {
+                let retry_after = response.headers().get(header::RETRY_AFTER);
+                let seconds =
+                    retry_after.and_then(|value| value.to_str().ok()?.trim().parse().ok());
+                Attempt {
+                    outcome: answered(response.status()),
+                    retry_after_ms: seconds.map(|seconds: u32| i64::from(seconds) * 1_000),
+                }
+            }
+            Err(error) => Attempt {
+                outcome: failed(&error),
+                retry_after_ms: None,
+            },
+        }
+    }
+}
+
+fn answered(status: StatusCode) -> Outcome {
+    let words = status.canonical_reason().unwrap_or("no reason given");
+    if status.is_success() {
+        return Outcome::Accepted {
+            response: format!("{} {words}", status.as_u16()),
+            queue_id: None,
+        };
+    }
+    let reason = if status.is_redirection() {
+        format!("{words}; redirects are not followed, so name the new address in the program")
+    } else {
+        words.to_owned()
+    };
+    let is_temporary = status.is_server_error()
+        || matches!(
+            status,
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS
+        );
+    Outcome::Rejected {
+        permanent: !is_temporary,
+        code: status.as_u16(),
+        enhanced: None,
+        stage: Stage::Response,
+        reason,
+    }
+}
+
+/// Errors before the request could go out leave nothing behind; after any other it may have arrived.
+fn failed(error: &ureq::Error) -> Outcome {
+    use std::io::ErrorKind;
+    use ureq::{Error, Timeout};
+    let not_sent = |reason: String| Outcome::NotSent { reason };
+    match error {
+        // The guard's own words hold no address.
+        Error::Other(refused) => not_sent(refused.to_string()),
+        Error::HostNotFound => not_sent("the host's name was not found".into()),
+        Error::Timeout(Timeout::Resolve) => {
+            not_sent("looking up the host's name took too long".into())
+        }
+        Error::Timeout(Timeout::Connect) => not_sent("connecting took too long".into()),
+        Error::ConnectionFailed => not_sent("the connection failed".into()),
+        Error::BadUri(_) | Error::Http(_) => not_sent("the URL is not valid".into()),
+        Error::Tls(_) | Error::Rustls(_) => {
+            not_sent("the receiver's certificate or TLS was refused".into())
+        }
+        Error::Io(error) => match error.kind() {
+            ErrorKind::ConnectionRefused => not_sent("the connection was refused".into()),
+            ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
+                not_sent("the host cannot be reached".into())
+            }
+            kind => Outcome::Unknown {
+                reason: format!("the connection broke before an answer came ({kind})"),
+            },
+        },
+        Error::Timeout(_) => Outcome::Unknown {
+            reason: "no answer came in time".into(),
+        },
+        _ => Outcome::Unknown {
+            reason: "the answer is not valid HTTP".into(),
+        },
+    }
+}
