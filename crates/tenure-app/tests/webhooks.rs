@@ -23,12 +23,12 @@ struct Receiver {
 }
 
 impl Receiver {
-    fn start(answers: &[&'static str]) -> Self {
+    fn start(answers: Vec<&'static str>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let requests = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&requests);
-        let mut answers = answers.to_vec().into_iter();
+        let mut answers = answers.into_iter();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
@@ -105,7 +105,7 @@ fn world(url: &str, body: &str, reach: Reach) -> World {
 
 #[test]
 fn a_webhook_step_posts_what_is_known_with_the_messages_id_as_key() {
-    let receiver = Receiver::start(&[]);
+    let receiver = Receiver::start(vec![]);
     let url = format!("http://{}/hook/{{{{ event.item }}}}", receiver.address);
     let world = world(&url, "", Reach::Private);
     assert_eq!(world.state(), MessageState::Sent);
@@ -132,7 +132,7 @@ fn a_webhook_step_posts_what_is_known_with_the_messages_id_as_key() {
 
 #[test]
 fn a_body_of_its_own_is_rendered_and_stays_json() {
-    let receiver = Receiver::start(&[]);
+    let receiver = Receiver::start(vec![]);
     let url = format!("http://{}/", receiver.address);
     let body = ", body: { text: \"Bought {{ event.item }}\", kind: order }";
     let world = world(&url, body, Reach::Private);
@@ -144,7 +144,7 @@ fn a_body_of_its_own_is_rendered_and_stays_json() {
 #[test]
 fn a_failed_webhook_is_tried_again_under_the_same_key_when_the_receiver_asks_for_it() {
     let busy = "HTTP/1.1 503 Service Unavailable\r\nretry-after: 7200\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-    let receiver = Receiver::start(&[busy]);
+    let receiver = Receiver::start(vec![busy]);
     let url = format!("http://{}/", receiver.address);
     let world = world(&url, "", Reach::Private);
     assert_eq!(
@@ -162,7 +162,7 @@ fn a_failed_webhook_is_tried_again_under_the_same_key_when_the_receiver_asks_for
 
 #[test]
 fn an_answer_that_breaks_off_is_asked_for_again_since_the_key_makes_that_harmless() {
-    let receiver = Receiver::start(&[""]);
+    let receiver = Receiver::start(vec![""]);
     let url = format!("http://{}/", receiver.address);
     let world = world(&url, "", Reach::Private);
     assert_eq!(
@@ -176,7 +176,7 @@ fn an_answer_that_breaks_off_is_asked_for_again_since_the_key_makes_that_harmles
 #[test]
 fn a_refused_webhook_is_dead_and_no_bounce_of_the_person() {
     let gone = "HTTP/1.1 410 Gone\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-    let receiver = Receiver::start(&[gone]);
+    let receiver = Receiver::start(vec![gone]);
     let url = format!("http://{}/", receiver.address);
     let world = world(&url, "", Reach::Private);
     assert_eq!(world.state(), MessageState::Dead);
@@ -185,7 +185,7 @@ fn a_refused_webhook_is_dead_and_no_bounce_of_the_person() {
 
 #[test]
 fn an_address_inside_is_not_called_unless_it_is_allowed() {
-    let receiver = Receiver::start(&[]);
+    let receiver = Receiver::start(vec![]);
     let url = format!("http://{}/", receiver.address);
     let world = world(&url, "", Reach::Public);
     assert_eq!((receiver.count(), world.state()), (0, MessageState::Dead));

@@ -46,7 +46,9 @@ impl Times {
     /// When the call of this number happened.
     pub(crate) fn of(&self, number: u64) -> Timestamp {
         let span_ms = self.range.end.since_ms(self.range.start) as u64;
-        self.range.start.plus_ms((span_ms * number / self.call_count.max(1)) as i64)
+        self.range
+            .start
+            .plus_ms((span_ms * number / self.call_count.max(1)) as i64)
     }
 }
 
@@ -66,7 +68,13 @@ struct Slot {
 
 impl Batch {
     /// A batch of so many calls; `timed` calls say when they happened.
-    pub(crate) fn new(write_key: &str, kind: &Kind, call_count: u64, timed: bool, seed: u64) -> Self {
+    pub(crate) fn new(
+        write_key: &str,
+        kind: &Kind,
+        call_count: u64,
+        timed: bool,
+        seed: u64,
+    ) -> Self {
         let mut mix = Mix::new(seed);
         let mut body = format!(r#"{{"writeKey":"{write_key}","batch":["#);
         for at in 0..call_count {
@@ -92,7 +100,10 @@ impl Batch {
     ) -> &[u8] {
         for (at, slot) in self.slots.iter().enumerate() {
             let number = first + at as u64;
-            write_hex(&mut self.request[slot.id..slot.id + ID_MARK.len()], (run << 40) | number);
+            write_hex(
+                &mut self.request[slot.id..slot.id + ID_MARK.len()],
+                (run << 40) | number,
+            );
             let user = match people {
                 People::Any(count) => mix.below(count),
                 People::Each(from) => from + number,
@@ -115,7 +126,11 @@ impl Batch {
 }
 
 fn write_call(body: &mut String, kind: &Kind, timed: bool, mix: &mut Mix) {
-    let time = if timed { format!(r#""timestamp":"{TIME_MARK}","#) } else { String::new() };
+    let time = if timed {
+        format!(r#""timestamp":"{TIME_MARK}","#)
+    } else {
+        String::new()
+    };
     let number = mix.next();
     let name = match kind {
         Kind::AnyEvent => EVENT_NAMES[(number % EVENT_NAMES.len() as u64) as usize],
@@ -132,8 +147,8 @@ fn write_call(body: &mut String, kind: &Kind, timed: bool, mix: &mut Mix) {
     let _ = write!(
         body,
         r#"{{"type":"track","messageId":"bench-{ID_MARK}","userId":"user-{USER_MARK}","event":"{name}",{time}"properties":{{"feature":"feature-{:02}","total":{},"path":"/reports/weekly","title":"Weekly report of the team","source":"web"}},"context":{{"library":{{"name":"bench","version":"1.0.0"}},"locale":"en-GB"}}}}"#,
-        number >> 8 & 15,
-        number >> 16 & 127
+        (number >> 8) & 15,
+        (number >> 16) & 127
     );
 }
 
@@ -144,7 +159,10 @@ fn slots_of(request: &[u8], call_count: usize) -> Vec<Slot> {
     while at < request.len() {
         let rest = &request[at..];
         if rest.starts_with(ID_MARK.as_bytes()) {
-            slots.push(Slot { id: at, ..Slot::default() });
+            slots.push(Slot {
+                id: at,
+                ..Slot::default()
+            });
             at += ID_MARK.len();
             continue;
         }
@@ -190,7 +208,10 @@ mod tests {
     fn calls(request: &[u8]) -> Vec<Value> {
         let text = std::str::from_utf8(request).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(&format!("Content-Length: {}", body.len())), "{head}");
+        assert!(
+            head.contains(&format!("Content-Length: {}", body.len())),
+            "{head}"
+        );
         let body: Value = serde_json::from_str(body).unwrap();
         body["batch"].as_array().unwrap().clone()
     }
@@ -201,15 +222,28 @@ mod tests {
         let mut mix = Mix::new(2);
         let first = calls(batch.patch(1, 0, People::Each(0), None, &mut mix));
         let second = calls(batch.patch(1, 3, People::Each(0), None, &mut mix));
-        let ids: Vec<&str> = first.iter().chain(&second).map(|call| call["messageId"].as_str().unwrap()).collect();
+        let ids: Vec<&str> = first
+            .iter()
+            .chain(&second)
+            .map(|call| call["messageId"].as_str().unwrap())
+            .collect();
         assert_eq!(ids[5], "bench-0000010000000005");
-        assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), 6);
+        assert_eq!(
+            ids.iter().collect::<std::collections::BTreeSet<_>>().len(),
+            6
+        );
         assert_eq!(second[2]["userId"], "user-0000005");
     }
 
     #[test]
     fn a_profile_carries_the_same_person_in_id_and_address() {
-        let mut batch = Batch::new("wk_test", &Kind::Identify("\"seats\":5".into()), 2, false, 1);
+        let mut batch = Batch::new(
+            "wk_test",
+            &Kind::Identify("\"seats\":5".into()),
+            2,
+            false,
+            1,
+        );
         let calls = calls(batch.patch(0, 0, People::Each(41), None, &mut Mix::new(2)));
         assert_eq!(calls[1]["userId"], "user-0000042");
         assert_eq!(calls[1]["traits"]["email"], "user-0000042@example.com");
@@ -219,7 +253,10 @@ mod tests {
     #[test]
     fn times_are_spread_evenly_and_have_milliseconds() {
         let start = Timestamp::parse("2026-03-02T09:00:00Z").unwrap();
-        let times = Times { range: start..start.plus_ms(1_000), call_count: 4 };
+        let times = Times {
+            range: start..start.plus_ms(1_000),
+            call_count: 4,
+        };
         let mut batch = Batch::new("wk_test", &Kind::Event("order_placed"), 2, true, 1);
         let calls = calls(batch.patch(0, 2, People::Any(5), Some(&times), &mut Mix::new(2)));
         assert_eq!(calls[0]["timestamp"], "2026-03-02T09:00:00.500Z");

@@ -42,7 +42,7 @@ subject: \"News for {{ person.first_name }}\"
 <mj-button href=\"https://app.example.com/news\">Open</mj-button></mj-column></mj-section></mj-body></mjml>
 ";
 
-fn files(text: String) -> Vec<File> {
+fn files(text: &str) -> Vec<File> {
     vec![
         File {
             path: "bench.yaml".into(),
@@ -59,7 +59,10 @@ fn files(text: String) -> Vec<File> {
 pub(crate) fn living_plan() -> Vec<File> {
     let mut text = String::new();
     for (at, condition) in fifty_conditions().iter().enumerate() {
-        let _ = write!(text, "segment: bench-{at}\naudience: person\nwhen: '{condition}'\n---\n");
+        let _ = write!(
+            text,
+            "segment: bench-{at}\naudience: person\nwhen: '{condition}'\n---\n"
+        );
     }
     for (at, name) in EVENT_NAMES.iter().take(10).enumerate() {
         let enter = if at % 2 == 0 {
@@ -74,7 +77,7 @@ pub(crate) fn living_plan() -> Vec<File> {
              template: news\n---\n"
         );
     }
-    files(text)
+    files(&text)
 }
 
 fn fifty_conditions() -> Vec<String> {
@@ -93,8 +96,7 @@ fn fifty_conditions() -> Vec<String> {
 /// One mail as soon as the event comes.
 pub(crate) fn mail_at_once() -> Vec<File> {
     files(
-        "program: at-once\naudience: person\ntopic: tips\nenter: { event: order_placed, again: always }\nsteps:\n  - send: email\n    template: news\n"
-            .into(),
+        "program: at-once\naudience: person\ntopic: tips\nenter: { event: order_placed, again: always }\nsteps:\n  - send: email\n    template: news\n",
     )
 }
 
@@ -103,20 +105,19 @@ pub(crate) const SHORT_WINDOW_MS: i64 = 90_000;
 
 /// A segment that a person leaves exactly [`SHORT_WINDOW_MS`] after the event.
 pub(crate) fn short_window() -> Vec<File> {
-    files("segment: recent\naudience: person\nwhen: 'count(\"page_visited\", 90s) >= 1'\n".into())
+    files("segment: recent\naudience: person\nwhen: 'count(\"page_visited\", 90s) >= 1'\n")
 }
 
 /// A windowed condition over events that are stored already.
 pub(crate) fn new_condition() -> Vec<File> {
-    files("segment: buyers\naudience: person\nwhen: 'count(\"order_placed\", 30d) >= 5'\n".into())
+    files("segment: buyers\naudience: person\nwhen: 'count(\"order_placed\", 30d) >= 5'\n")
 }
 
 /// One mail to everybody in a segment, on demand.
 pub(crate) fn broadcast() -> Vec<File> {
     files(
         "segment: everybody\naudience: person\nwhen: 'plan == \"pro\"'\n---\n\
-         program: newsletter\naudience: person\ntopic: tips\nenter: { broadcast: everybody }\nsteps:\n  - send: email\n    template: news\n"
-            .into(),
+         program: newsletter\naudience: person\ntopic: tips\nenter: { broadcast: everybody }\nsteps:\n  - send: email\n    template: news\n",
     )
 }
 
@@ -124,7 +125,6 @@ pub(crate) fn broadcast() -> Vec<File> {
 pub(crate) fn waiting() -> Vec<File> {
     files(
         "program: waiting\naudience: person\ntopic: tips\nenter: { event: session_open }\nsteps:\n  \
-         - wait: { until_date: wakes_at }\n  - set: { woken: yes }\n"
-            .into(),
+         - wait: { until_date: wakes_at }\n  - set: { woken: yes }\n",
     )
 }

@@ -43,7 +43,10 @@ struct Void;
 
 impl EmailTransport for Void {
     fn send(&self, _: &PreparedEmail) -> Outcome {
-        Outcome::Accepted { response: "250 taken".into(), queue_id: None }
+        Outcome::Accepted {
+            response: "250 taken".into(),
+            queue_id: None,
+        }
     }
 }
 
@@ -71,7 +74,11 @@ pub(crate) fn measure(folder: &Path, people_count: u64, event_count: u64) -> Res
         dispatch: DispatchSettings::default(),
         cached_subjects: 0,
     })?;
-    let mut calls = Calls { node: &node, mix: Mix::new(1), next_id: 0 };
+    let mut calls = Calls {
+        node: &node,
+        mix: Mix::new(1),
+        next_id: 0,
+    };
     calls.identify_all(people_count)?;
     wait_until_applied(&node);
     let started = Instant::now();
@@ -90,21 +97,39 @@ pub(crate) fn measure(folder: &Path, people_count: u64, event_count: u64) -> Res
     publish(&node, new_condition())?;
     let backfill_seconds = started.elapsed().as_secs_f64();
     node.stop();
-    Ok(EngineFigures { ingest_eps, processed_eps, backfill_seconds, event_count: node.log_end() })
+    Ok(EngineFigures {
+        ingest_eps,
+        processed_eps,
+        backfill_seconds,
+        event_count: node.log_end(),
+    })
 }
 
 fn publish(node: &Arc<Node>, files: Vec<File>) -> Result<()> {
-    let files = files.into_iter().map(|file| SourceFile { path: file.path, text: file.text }).collect();
-    let request = PublishRequest { files, author: "bench".into(), ..PublishRequest::default() };
+    let files = files
+        .into_iter()
+        .map(|file| SourceFile {
+            path: file.path,
+            text: file.text,
+        })
+        .collect();
+    let request = PublishRequest {
+        files,
+        author: "bench".into(),
+        ..PublishRequest::default()
+    };
     match node.publish(&request) {
         Ok(_) => {}
         Err(AppError::Definitions(findings)) => {
             let findings: Vec<String> = findings.iter().map(ToString::to_string).collect();
-            anyhow::bail!("the definitions of the measurement do not compile:\n{}", findings.join("\n"));
+            anyhow::bail!(
+                "the definitions of the measurement do not compile:\n{}",
+                findings.join("\n")
+            );
         }
         Err(error) => return Err(error.into()),
     }
-    while !node.live().wait_for_backfill(Duration::from_secs(60)) {}
+    while !node.live().wait_for_backfill(Duration::from_mins(1)) {}
     Ok(())
 }
 
@@ -127,7 +152,11 @@ impl Calls<'_> {
         Call {
             event_id: event_id(salt, &format!("bench-{:012}", self.next_id)),
             kind,
-            user: Some(Name::new(salt, IdentifierKind::UserId, &format!("user-{user:07}"))),
+            user: Some(Name::new(
+                salt,
+                IdentifierKind::UserId,
+                &format!("user-{user:07}"),
+            )),
             anonymous: None,
             email: None,
             account: None,
@@ -138,7 +167,10 @@ impl Calls<'_> {
 
     fn identify_all(&mut self, people_count: u64) -> Result<()> {
         self.in_jobs(people_count, |calls, user| {
-            let traits: Vec<(Box<str>, Option<Value>)> = vec![("plan".into(), Some("pro".into())), ("first_name".into(), Some("Ada".into()))];
+            let traits: Vec<(Box<str>, Option<Value>)> = vec![
+                ("plan".into(), Some("pro".into())),
+                ("first_name".into(), Some("Ada".into())),
+            ];
             calls.call(user, CallKind::Identify { traits })
         })
     }
@@ -150,8 +182,8 @@ impl Calls<'_> {
             let name = EVENT_NAMES[(number % EVENT_NAMES.len() as u64) as usize];
             let properties = format!(
                 r#"{{"feature":"feature-{:02}","total":{},"path":"/reports/weekly","title":"Weekly report of the team","source":"web"}}"#,
-                number >> 8 & 15,
-                number >> 16 & 127
+                (number >> 8) & 15,
+                (number >> 16) & 127
             );
             calls.call(user, CallKind::Track { name: name.into(), properties: properties.into() })
         })
@@ -167,7 +199,10 @@ impl Calls<'_> {
                 let calls: Vec<Call> = (at..until).map(|number| make(self, number)).collect();
                 at = until;
                 let done = done.clone();
-                self.node.writer().ingest(calls, Box::new(move |result| drop(done.send(result.map(drop)))))?;
+                self.node.writer().ingest(
+                    calls,
+                    Box::new(move |result| drop(done.send(result.map(drop)))),
+                )?;
                 under_way += 1;
                 continue;
             }

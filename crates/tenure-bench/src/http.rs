@@ -10,7 +10,7 @@ use serde_json::Value;
 /// The longest head of an answer that is read, in bytes.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// How long an answer may take.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// One connection to the server, kept alive.
 #[derive(Debug)]
@@ -40,15 +40,21 @@ struct Head {
 impl Connection {
     /// Connects.
     pub(crate) fn open(address: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect(address).with_context(|| format!("cannot connect to {address}"))?;
+        let stream =
+            TcpStream::connect(address).with_context(|| format!("cannot connect to {address}"))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
-        Ok(Self { stream, received: Vec::with_capacity(MAX_HEAD_BYTES) })
+        Ok(Self {
+            stream,
+            received: Vec::with_capacity(MAX_HEAD_BYTES),
+        })
     }
 
     /// Sends a whole request and reads the answer.
     pub(crate) fn send(&mut self, request: &[u8]) -> Result<Answer> {
-        self.stream.write_all(request).context("the server closed the connection")?;
+        self.stream
+            .write_all(request)
+            .context("the server closed the connection")?;
         let head_end = loop {
             if let Some(at) = find(&self.received, b"\r\n\r\n") {
                 break at + 4;
@@ -60,13 +66,24 @@ impl Connection {
         };
         let head = parse_head(&self.received[..head_end])?;
         self.received.drain(..head_end);
-        let body = if head.is_chunked { self.chunked_body()? } else { self.take(head.length_bytes)? };
-        Ok(Answer { status: head.status, retry_after_s: head.retry_after_s, body })
+        let body = if head.is_chunked {
+            self.chunked_body()?
+        } else {
+            self.take(head.length_bytes)?
+        };
+        Ok(Answer {
+            status: head.status,
+            retry_after_s: head.retry_after_s,
+            body,
+        })
     }
 
     fn read_more(&mut self) -> Result<()> {
         let mut block = [0; 16 * 1024];
-        let count = self.stream.read(&mut block).context("no answer from the server")?;
+        let count = self
+            .stream
+            .read(&mut block)
+            .context("no answer from the server")?;
         if count == 0 {
             bail!("the server closed the connection in the middle of an answer");
         }
@@ -92,7 +109,9 @@ impl Connection {
                 self.read_more()?;
             };
             let line = self.take(line_end + 2)?;
-            let size = std::str::from_utf8(&line).ok().and_then(|line| usize::from_str_radix(line.trim(), 16).ok());
+            let size = std::str::from_utf8(&line)
+                .ok()
+                .and_then(|line| usize::from_str_radix(line.trim(), 16).ok());
             let size = size.context("a chunk of an answer has no size")?;
             body.extend_from_slice(&self.take(size + 2)?[..size]);
             if size == 0 {
@@ -115,7 +134,9 @@ impl Answer {
 
 /// A request with a JSON body.
 pub(crate) fn request(method: &str, path: &str, token: Option<&str>, body: &[u8]) -> Vec<u8> {
-    let authorization = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+    let authorization = token
+        .map(|token| format!("Authorization: Bearer {token}\r\n"))
+        .unwrap_or_default();
     let mut request = format!(
         "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{authorization}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
         body.len()
@@ -132,7 +153,10 @@ fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
 fn parse_head(head: &[u8]) -> Result<Head> {
     let text = std::str::from_utf8(head).context("the head of an answer is not text")?;
     let mut lines = text.split("\r\n");
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|code| code.parse().ok());
+    let status = lines
+        .next()
+        .and_then(|line| line.split(' ').nth(1))
+        .and_then(|code| code.parse().ok());
     let mut parsed = Head {
         status: status.context("an answer has no status")?,
         length_bytes: 0,
@@ -142,7 +166,11 @@ fn parse_head(head: &[u8]) -> Result<Head> {
     for (name, value) in lines.filter_map(|line| line.split_once(':')) {
         let value = value.trim();
         match name.to_ascii_lowercase().as_str() {
-            "content-length" => parsed.length_bytes = value.parse().context("the length of an answer is no number")?,
+            "content-length" => {
+                parsed.length_bytes = value
+                    .parse()
+                    .context("the length of an answer is no number")?;
+            }
             "transfer-encoding" => parsed.is_chunked = value.eq_ignore_ascii_case("chunked"),
             "retry-after" => parsed.retry_after_s = value.parse().ok(),
             _ => {}
@@ -176,7 +204,10 @@ mod tests {
 
     #[test]
     fn a_body_of_known_length_is_read_whole() {
-        let answer = answer_to_one_request(b"HTTP/1.1 429 Slow\r\ncontent-length: 7\r\nRetry-After: 2\r\n\r\n{\"a\":1}").unwrap();
+        let answer = answer_to_one_request(
+            b"HTTP/1.1 429 Slow\r\ncontent-length: 7\r\nRetry-After: 2\r\n\r\n{\"a\":1}",
+        )
+        .unwrap();
         assert_eq!((answer.status, answer.retry_after_s), (429, Some(2)));
         assert_eq!(answer.body, b"{\"a\":1}");
         assert!(answer.json().unwrap_err().to_string().contains("429"));
@@ -192,7 +223,8 @@ mod tests {
 
     #[test]
     fn a_closed_connection_is_an_error_and_no_empty_answer() {
-        let error = answer_to_one_request(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nshort").unwrap_err();
+        let error = answer_to_one_request(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nshort")
+            .unwrap_err();
         assert!(error.to_string().contains("closed"), "{error}");
     }
 }

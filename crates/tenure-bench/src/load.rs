@@ -82,33 +82,61 @@ impl Load<'_> {
         })
     }
 
-    fn send_share(&self, run: u64, seed: u64, batch_count: u64, next: &AtomicU64, busy: &AtomicU64) -> Result<usize> {
+    fn send_share(
+        &self,
+        run: u64,
+        seed: u64,
+        batch_count: u64,
+        next: &AtomicU64,
+        busy: &AtomicU64,
+    ) -> Result<usize> {
         let mut connection = Connection::open(self.address)?;
-        let mut batch = Batch::new(self.write_key, &self.kind, CALLS_PER_BATCH, self.times.is_some(), seed);
+        let mut batch = Batch::new(
+            self.write_key,
+            &self.kind,
+            CALLS_PER_BATCH,
+            self.times.is_some(),
+            seed,
+        );
         let mut mix = Mix::new((run << 8) + seed);
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
             if number >= batch_count {
                 return Ok(batch.byte_count());
             }
-            let request = batch.patch(run, number * CALLS_PER_BATCH, self.people, self.times.as_ref(), &mut mix);
+            let request = batch.patch(
+                run,
+                number * CALLS_PER_BATCH,
+                self.people,
+                self.times.as_ref(),
+                &mut mix,
+            );
             send_until_taken(&mut connection, request, busy)?;
         }
     }
 }
 
 /// Sends a request again, as often and as late as the server asks, until it is taken.
-pub(crate) fn send_until_taken(connection: &mut Connection, request: &[u8], busy: &AtomicU64) -> Result<()> {
+pub(crate) fn send_until_taken(
+    connection: &mut Connection,
+    request: &[u8],
+    busy: &AtomicU64,
+) -> Result<()> {
     loop {
         let answer = connection.send(request)?;
         match answer.status {
             200 => return Ok(()),
             429 | 503 => {
                 busy.fetch_add(1, Ordering::Relaxed);
-                let wait_s = answer.retry_after_s.context("the server is busy but does not say until when")?;
+                let wait_s = answer
+                    .retry_after_s
+                    .context("the server is busy but does not say until when")?;
                 std::thread::sleep(Duration::from_secs(wait_s));
             }
-            status => bail!("a batch was refused with {status}: {}", String::from_utf8_lossy(&answer.body)),
+            status => bail!(
+                "a batch was refused with {status}: {}",
+                String::from_utf8_lossy(&answer.body)
+            ),
         }
     }
 }

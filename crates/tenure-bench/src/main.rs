@@ -69,12 +69,23 @@ fn main() -> Result<()> {
     if args.scale.is_nan() || args.scale <= 0.0 {
         bail!("--scale must be above 0");
     }
-    if let Some(unknown) = args.only.iter().find(|name| !MEASURES.iter().any(|(known, _)| known == name)) {
+    if let Some(unknown) = args
+        .only
+        .iter()
+        .find(|name| !MEASURES.iter().any(|(known, _)| known == name))
+    {
         bail!("--only {unknown}: there are a to h, and engine");
     }
     let temporary = tempfile::tempdir()?;
-    let scratch = args.scratch.clone().unwrap_or_else(|| temporary.path().to_owned());
-    let bench = Bench { binary: args.server.clone(), scratch, scale: args.scale };
+    let scratch = args
+        .scratch
+        .clone()
+        .unwrap_or_else(|| temporary.path().to_owned());
+    let bench = Bench {
+        binary: args.server.clone(),
+        scratch,
+        scale: args.scale,
+    };
     let mut figures = Figures::default();
     let mut failed = Vec::new();
     for (name, measure) in MEASURES.iter().filter(|(name, _)| is_wanted(&args, name)) {
@@ -89,7 +100,8 @@ fn main() -> Result<()> {
     print!("{}", figures.to_text(&machine()));
     if let Some(out) = &args.out {
         let json = serde_json::to_string_pretty(&figures.to_json())?;
-        std::fs::write(out, json + "\n").with_context(|| format!("cannot write {}", out.display()))?;
+        std::fs::write(out, json + "\n")
+            .with_context(|| format!("cannot write {}", out.display()))?;
     }
     if failed.is_empty() {
         return Ok(());
@@ -98,11 +110,19 @@ fn main() -> Result<()> {
 }
 
 fn is_wanted(args: &Args, name: &str) -> bool {
-    if args.only.is_empty() { name != "engine" } else { args.only.iter().any(|wanted| wanted == name) }
+    if args.only.is_empty() {
+        name != "engine"
+    } else {
+        args.only.iter().any(|wanted| wanted == name)
+    }
 }
 
 fn engine_alone(bench: &Bench, figures: &mut Figures) -> Result<()> {
-    let found = engine::measure(&bench.folder("engine"), bench.scaled(ENGINE_PEOPLE), bench.scaled(ENGINE_EVENTS))?;
+    let found = engine::measure(
+        &bench.folder("engine"),
+        bench.scaled(ENGINE_PEOPLE),
+        bench.scaled(ENGINE_EVENTS),
+    )?;
     figures.note(format!(
         "(engine) without HTTP: {:.0} events a second durable, {:.0} until lag is zero; a new condition over {} entries in {:.2} s",
         found.ingest_eps, found.processed_eps, found.event_count, found.backfill_seconds

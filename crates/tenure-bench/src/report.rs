@@ -14,25 +14,67 @@ struct Row {
 }
 
 const fn rate(key: &'static str, about: &'static str, target: f64) -> Row {
-    Row { key, about, target, is_rate: true }
+    Row {
+        key,
+        about,
+        target,
+        is_rate: true,
+    }
 }
 
 const fn cost(key: &'static str, about: &'static str, target: f64) -> Row {
-    Row { key, about, target, is_rate: false }
+    Row {
+        key,
+        about,
+        target,
+        is_rate: false,
+    }
 }
 
 const ROWS: [Row; 12] = [
-    rate("ingest_eps", "(a) durable events a second over HTTP", 100_000.0),
-    rate("processed_eps", "(b) events a second until lag is zero", 60_000.0),
+    rate(
+        "ingest_eps",
+        "(a) durable events a second over HTTP",
+        100_000.0,
+    ),
+    rate(
+        "processed_eps",
+        "(b) events a second until lag is zero",
+        60_000.0,
+    ),
     cost("latency_ms_p50", "(c) POST to SMTP DATA, p50, ms", 50.0),
     cost("latency_ms_p95", "(c) POST to SMTP DATA, p95, ms", 50.0),
     cost("latency_ms_p99", "(c) POST to SMTP DATA, p99, ms", 50.0),
-    cost("flip_delay_ms_p99", "(d) due time to recorded change, p99, ms", 1_000.0),
-    cost("backfill_seconds", "(e) a new condition over stored events, s", 10.0),
-    rate("broadcast_per_second", "(f) mails a second of a broadcast", 1_500.0),
-    rate("resume_per_second", "(g) waiting enrollments resumed a second", 20_000.0),
-    cost("rss_mb_1m", "(h) memory with a million people, MiB", 1_024.0),
-    cost("start_seconds_1m", "(h) start with a million people, s", 2.0),
+    cost(
+        "flip_delay_ms_p99",
+        "(d) due time to recorded change, p99, ms",
+        1_000.0,
+    ),
+    cost(
+        "backfill_seconds",
+        "(e) a new condition over stored events, s",
+        10.0,
+    ),
+    rate(
+        "broadcast_per_second",
+        "(f) mails a second of a broadcast",
+        1_500.0,
+    ),
+    rate(
+        "resume_per_second",
+        "(g) waiting enrollments resumed a second",
+        20_000.0,
+    ),
+    cost(
+        "rss_mb_1m",
+        "(h) memory with a million people, MiB",
+        1_024.0,
+    ),
+    cost(
+        "start_seconds_1m",
+        "(h) start with a million people, s",
+        2.0,
+    ),
     cost("idle_rss_mb", "(h) memory when idle, MiB", 60.0),
 ];
 
@@ -56,10 +98,20 @@ impl Figures {
 
     /// All keys there are; null for what was not measured.
     pub(crate) fn to_json(&self) -> Value {
-        let value = |row: &Row| self.values.get(row.key).map_or(Value::Null, |value| (value * 100.0).round().into());
-        let hundredths = |value: Value| value.as_f64().map_or(Value::Null, |value| (value / 100.0).into());
-        let pairs = ROWS.iter().map(|row| (row.key.to_owned(), hundredths(value(row))));
-        Value::Object(Map::from_iter(pairs))
+        let value = |row: &Row| {
+            self.values
+                .get(row.key)
+                .map_or(Value::Null, |value| (value * 100.0).round().into())
+        };
+        let hundredths = |value: Value| {
+            value
+                .as_f64()
+                .map_or(Value::Null, |value| (value / 100.0).into())
+        };
+        let pairs = ROWS
+            .iter()
+            .map(|row| (row.key.to_owned(), hundredths(value(row))));
+        Value::Object(pairs.collect::<Map<String, Value>>())
     }
 
     /// A page for people.
@@ -67,9 +119,19 @@ impl Figures {
         let mut text = format!("{machine}\n\n| | reached | target | |\n|---|---:|---:|---|\n");
         for row in ROWS.iter().filter(|row| self.values.contains_key(row.key)) {
             let value = self.values[row.key];
-            let is_met = if row.is_rate { value >= row.target } else { value <= row.target };
+            let is_met = if row.is_rate {
+                value >= row.target
+            } else {
+                value <= row.target
+            };
             let verdict = if is_met { "met" } else { "missed" };
-            let _ = writeln!(text, "| {} | {} | {} | {verdict} |", row.about, shown(value), shown(row.target));
+            let _ = writeln!(
+                text,
+                "| {} | {} | {} | {verdict} |",
+                row.about,
+                shown(value),
+                shown(row.target)
+            );
         }
         text.push('\n');
         for note in &self.notes {
@@ -81,7 +143,13 @@ impl Figures {
 
 /// Three digits are enough.
 fn shown(value: f64) -> String {
-    let decimals = if value >= 100.0 { 0 } else if value >= 10.0 { 1 } else { 2 };
+    let decimals = if value >= 100.0 {
+        0
+    } else if value >= 10.0 {
+        1
+    } else {
+        2
+    };
     format!("{value:.decimals$}")
 }
 
@@ -90,10 +158,16 @@ pub(crate) fn machine() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let field = |text: &str, name: &str| {
         let line = text.lines().find(|line| line.starts_with(name));
-        line.and_then(|line| line.split_once(':')).map_or_else(|| "unknown".to_owned(), |(_, value)| value.trim().to_owned())
+        line.and_then(|line| line.split_once(':')).map_or_else(
+            || "unknown".to_owned(),
+            |(_, value)| value.trim().to_owned(),
+        )
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let memory_kb: f64 = field(&read("/proc/meminfo"), "MemTotal").trim_end_matches(" kB").parse().unwrap_or(0.0);
+    let memory_kb: f64 = field(&read("/proc/meminfo"), "MemTotal")
+        .trim_end_matches(" kB")
+        .parse()
+        .unwrap_or(0.0);
     format!(
         "{} core(s) of {}, {:.0} GiB of memory, Linux {}; load generator, mail sink and server share them",
         cores,

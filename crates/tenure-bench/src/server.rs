@@ -13,15 +13,15 @@ use crate::definitions;
 use crate::http::{Connection, request};
 
 /// How long a server may take to become ready.
-const READY_TIMEOUT: Duration = Duration::from_secs(300);
+const READY_TIMEOUT: Duration = Duration::from_mins(5);
 /// How often something is looked at that the server does not tell by itself.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// How long the server may take to do what it was asked.
-const WORK_TIMEOUT: Duration = Duration::from_secs(900);
+const WORK_TIMEOUT: Duration = Duration::from_mins(15);
 /// Most connections to the mail server, unless the settings say otherwise.
 pub(crate) const SMTP_CONNECTIONS: u32 = 8;
 /// How long a server may take to stop.
-const STOP_TIMEOUT: Duration = Duration::from_secs(120);
+const STOP_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// A data folder with its keys.
 #[derive(Debug)]
@@ -48,13 +48,30 @@ pub(crate) struct Server {
 impl Workspace {
     /// Creates a workspace in a new folder, with the binary itself.
     pub(crate) fn create(binary: &Path, folder: &Path) -> Result<Self> {
-        let made = Command::new(binary).args(["init", "--json", "--data"]).arg(folder).output();
-        let made = made.with_context(|| format!("cannot run {}; build it with `make build`", binary.display()))?;
+        let made = Command::new(binary)
+            .args(["init", "--json", "--data"])
+            .arg(folder)
+            .output();
+        let made = made.with_context(|| {
+            format!(
+                "cannot run {}; build it with `make build`",
+                binary.display()
+            )
+        })?;
         if !made.status.success() {
-            bail!("`tenure init` failed: {}", String::from_utf8_lossy(&made.stderr));
+            bail!(
+                "`tenure init` failed: {}",
+                String::from_utf8_lossy(&made.stderr)
+            );
         }
-        let keys: Value = serde_json::from_slice(&made.stdout).context("`tenure init --json` printed no JSON")?;
-        let key = |name: &str| keys[name].as_str().map(str::to_owned).with_context(|| format!("`tenure init` gave no {name}"));
+        let keys: Value =
+            serde_json::from_slice(&made.stdout).context("`tenure init --json` printed no JSON")?;
+        let key = |name: &str| {
+            keys[name]
+                .as_str()
+                .map(str::to_owned)
+                .with_context(|| format!("`tenure init` gave no {name}"))
+        };
         Ok(Self {
             binary: binary.to_owned(),
             folder: folder.to_owned(),
@@ -66,10 +83,18 @@ impl Workspace {
     /// Starts a server on it and waits until it is ready.
     pub(crate) fn serve(&self, smtp_url: Option<&str>) -> Result<Server> {
         let address = free_address()?;
-        let log = File::options().create(true).append(true).open(self.folder.with_extension("log"))?;
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.with_extension("log"))?;
         let mut command = Command::new(&self.binary);
-        command.args(["serve", "--listen", &address.to_string(), "--data"]).arg(&self.folder);
-        command.env("TENURE_LOG_LEVEL", "warn").stdout(Stdio::null()).stderr(log);
+        command
+            .args(["serve", "--listen", &address.to_string(), "--data"])
+            .arg(&self.folder);
+        command
+            .env("TENURE_LOG_LEVEL", "warn")
+            .stdout(Stdio::null())
+            .stderr(log);
         if let Some(url) = smtp_url {
             command.env("TENURE_SMTP_URL", url);
         }
@@ -103,14 +128,18 @@ impl Server {
             if let Some(status) = self.process.try_wait()? {
                 bail!("the server ended with {status}; its log is beside its data folder");
             }
-            let answer = Connection::open(self.address).and_then(|mut connection| connection.send(&ask));
+            let answer =
+                Connection::open(self.address).and_then(|mut connection| connection.send(&ask));
             if answer.is_ok_and(|answer| answer.status == 200) {
                 self.ready_after = started.elapsed();
                 return Ok(());
             }
             std::thread::sleep(LOOK_EVERY);
         }
-        bail!("the server was not ready after {} s", READY_TIMEOUT.as_secs())
+        bail!(
+            "the server was not ready after {} s",
+            READY_TIMEOUT.as_secs()
+        )
     }
 
     /// Asks the JSON API, below `/api/v1/`.
@@ -120,12 +149,19 @@ impl Server {
 
     /// Tells the JSON API, below `/api/v1/`.
     pub(crate) fn post(&mut self, path: &str, body: &Value) -> Result<Value> {
-        self.call("POST", &format!("/api/v1/{path}"), body.to_string().as_bytes())
+        self.call(
+            "POST",
+            &format!("/api/v1/{path}"),
+            body.to_string().as_bytes(),
+        )
     }
 
     fn call(&mut self, method: &str, path: &str, body: &[u8]) -> Result<Value> {
         let ask = request(method, path, Some(&self.token), body);
-        let answer = self.control()?.send(&ask).with_context(|| format!("{method} {path}"))?;
+        let answer = self
+            .control()?
+            .send(&ask)
+            .with_context(|| format!("{method} {path}"))?;
         answer.json().with_context(|| format!("{method} {path}"))
     }
 
@@ -138,10 +174,18 @@ impl Server {
 
     /// Publishes definitions and waits until they have read the past; answers how long that took, from the request on.
     pub(crate) fn apply(&mut self, files: &[definitions::File]) -> Result<Duration> {
-        let files: Vec<Value> = files.iter().map(|file| json!({ "path": file.path, "text": file.text })).collect();
+        let files: Vec<Value> = files
+            .iter()
+            .map(|file| json!({ "path": file.path, "text": file.text }))
+            .collect();
         let started = Instant::now();
-        self.post("definitions/apply", &json!({ "files": files, "prune": false, "on_publish": {} }))?;
-        self.wait_for("the backfill", |server| Ok(server.get("backfill")?["done"] != Value::Bool(false)))?;
+        self.post(
+            "definitions/apply",
+            &json!({ "files": files, "prune": false, "on_publish": {} }),
+        )?;
+        self.wait_for("the backfill", |server| {
+            Ok(server.get("backfill")?["done"] != Value::Bool(false))
+        })?;
         Ok(started.elapsed())
     }
 
@@ -154,7 +198,11 @@ impl Server {
     }
 
     /// Waits until something holds.
-    pub(crate) fn wait_for(&mut self, what: &str, mut holds: impl FnMut(&mut Self) -> Result<bool>) -> Result<()> {
+    pub(crate) fn wait_for(
+        &mut self,
+        what: &str,
+        mut holds: impl FnMut(&mut Self) -> Result<bool>,
+    ) -> Result<()> {
         let started = Instant::now();
         while !holds(self)? {
             if started.elapsed() > WORK_TIMEOUT {
@@ -187,17 +235,27 @@ impl Server {
         /// Linux counts in hundredths of a second.
         const TICKS_PER_SECOND: f64 = 100.0;
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
-        let fields = stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace().collect::<Vec<_>>());
+        let fields = stat
+            .rsplit_once(')')
+            .map(|(_, rest)| rest.split_whitespace().collect::<Vec<_>>());
         let fields = fields.context("/proc has no statistics of the server")?;
         // utime and stime are the 14th and 15th fields; the first two are gone with the name.
-        let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
+        let ticks = |at: usize| {
+            fields
+                .get(at)
+                .and_then(|field| field.parse::<f64>().ok())
+                .unwrap_or(0.0)
+        };
         Ok((ticks(11) + ticks(12)) / TICKS_PER_SECOND)
     }
 
     /// Asks it to stop and waits until it has.
     pub(crate) fn stop(mut self) -> Result<()> {
         let id = self.process.id().to_string();
-        let asked = Command::new("kill").args(["-TERM", &id]).status().context("cannot run `kill`")?;
+        let asked = Command::new("kill")
+            .args(["-TERM", &id])
+            .status()
+            .context("cannot run `kill`")?;
         let started = Instant::now();
         while asked.success() && started.elapsed() < STOP_TIMEOUT {
             if self.process.try_wait()?.is_some() {
@@ -205,7 +263,10 @@ impl Server {
             }
             std::thread::sleep(LOOK_EVERY);
         }
-        bail!("the server did not stop within {} s", STOP_TIMEOUT.as_secs())
+        bail!(
+            "the server did not stop within {} s",
+            STOP_TIMEOUT.as_secs()
+        )
     }
 }
 

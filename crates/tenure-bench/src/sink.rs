@@ -30,14 +30,20 @@ impl Sink {
     /// Listens on a free port of this machine.
     pub(crate) fn start() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
-        let sink = Self { address: listener.local_addr()?, arrivals: Arc::default(), count: Arc::default() };
+        let sink = Self {
+            address: listener.local_addr()?,
+            arrivals: Arc::default(),
+            count: Arc::default(),
+        };
         let acceptor = sink.clone();
-        std::thread::Builder::new().name("smtp-sink".into()).spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let sink = acceptor.clone();
-                std::thread::spawn(move || drop(sink.converse(&stream)));
-            }
-        })?;
+        std::thread::Builder::new()
+            .name("smtp-sink".into())
+            .spawn(move || {
+                for stream in listener.incoming().flatten() {
+                    let sink = acceptor.clone();
+                    std::thread::spawn(move || drop(sink.converse(&stream)));
+                }
+            })?;
         Ok(sink)
     }
 
@@ -71,13 +77,24 @@ impl Sink {
                 writer.flush()?;
             }
             line.clear();
-            if reader.by_ref().take(64 * 1024).read_until(b'\n', &mut line)? == 0 {
+            if reader
+                .by_ref()
+                .take(64 * 1024)
+                .read_until(b'\n', &mut line)?
+                == 0
+            {
                 return writer.flush();
             }
             let text = String::from_utf8_lossy(&line);
-            let verb: String = text.chars().take(4).collect::<String>().to_ascii_uppercase();
+            let verb: String = text
+                .chars()
+                .take(4)
+                .collect::<String>()
+                .to_ascii_uppercase();
             let reply: &[u8] = match verb.as_str() {
-                "EHLO" => b"250-sink.example.com\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n",
+                "EHLO" => {
+                    b"250-sink.example.com\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n"
+                }
                 "RCPT" => {
                     recipient = address_of(&text);
                     b"250 2.1.5 taken\r\n"
@@ -120,8 +137,12 @@ fn read_mail(reader: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<(
 }
 
 fn address_of(line: &str) -> String {
-    let inside = line.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
-    inside.map(|(address, _)| address.to_owned()).unwrap_or_default()
+    let inside = line
+        .split_once('<')
+        .and_then(|(_, rest)| rest.split_once('>'));
+    inside
+        .map(|(address, _)| address.to_owned())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -132,12 +153,24 @@ mod tests {
     fn a_pipelined_mail_is_taken_and_noted_by_its_recipient() {
         let sink = Sink::start().unwrap();
         let mut stream = TcpStream::connect(sink.address).unwrap();
-        stream.write_all(b"EHLO a\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.com>\r\nDATA\r\n").unwrap();
-        stream.write_all(b"Subject: x\r\n\r\n.. dot\r\n.\r\nQUIT\r\n").unwrap();
+        stream
+            .write_all(
+                b"EHLO a\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.com>\r\nDATA\r\n",
+            )
+            .unwrap();
+        stream
+            .write_all(b"Subject: x\r\n\r\n.. dot\r\n.\r\nQUIT\r\n")
+            .unwrap();
         let mut said = String::new();
         stream.read_to_string(&mut said).unwrap();
         let codes: Vec<&str> = said.lines().map(|line| &line[..3]).collect();
-        assert_eq!(codes, ["220", "250", "250", "250", "250", "250", "250", "354", "250", "221"], "{said}");
+        assert_eq!(
+            codes,
+            [
+                "220", "250", "250", "250", "250", "250", "250", "354", "250", "221"
+            ],
+            "{said}"
+        );
         let arrivals = sink.take();
         assert_eq!(arrivals.len(), 1);
         assert_eq!(arrivals[0].recipient, "b@example.com");

@@ -22,13 +22,25 @@ pub(crate) fn measure(bench: &Bench, figures: &mut Figures) -> Result<()> {
     let (people, events) = (bench.scaled(PEOPLE), bench.scaled(EVENTS));
     identify(&mut server, &workspace, people, "")?;
     let until = now();
-    let times = Times { range: until.plus_ms(-DAYS * DAY_MS)..until, call_count: events };
-    let sent = send(&server, &workspace, Kind::AnyEvent, People::Any(people), events, Some(times))?;
+    let times = Times {
+        range: until.plus_ms(-DAYS * DAY_MS)..until,
+        call_count: events,
+    };
+    let sent = send(
+        &server,
+        &workspace,
+        Kind::AnyEvent,
+        People::Any(people),
+        events,
+        Some(times),
+    )?;
     server.wait_until_applied()?;
     let took = server.apply(&new_condition())?;
     figures.set("backfill_seconds", took.as_secs_f64());
     server.wait_until_applied()?;
-    let members = server.get("segments/buyers")?["member_count"].as_u64().context("the API gave no `member_count`")?;
+    let members = server.get("segments/buyers")?["member_count"]
+        .as_u64()
+        .context("the API gave no `member_count`")?;
     if members == 0 {
         bail!("nobody is in the new segment: its past was not read");
     }

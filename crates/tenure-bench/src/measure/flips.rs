@@ -31,15 +31,29 @@ pub(crate) fn measure(bench: &Bench, figures: &mut Figures) -> Result<()> {
     server.apply(&short_window())?;
     identify(&mut server, &workspace, flips, "")?;
     let latest = now().plus_ms(-AGO_MS);
-    let times = Times { range: latest.plus_ms(-SPREAD_MS)..latest, call_count: flips };
-    send(&server, &workspace, Kind::Event("page_visited"), People::Each(0), flips, Some(times.clone()))?;
+    let times = Times {
+        range: latest.plus_ms(-SPREAD_MS)..latest,
+        call_count: flips,
+    };
+    send(
+        &server,
+        &workspace,
+        Kind::Event("page_visited"),
+        People::Each(0),
+        flips,
+        Some(times.clone()),
+    )?;
     server.wait_until_applied()?;
     let first_due = times.of(0).plus_ms(SHORT_WINDOW_MS);
     // The API shows what is committed, which follows what is applied.
-    server.wait_for("the segment", |server| Ok(member_count(server)? == flips || now() >= first_due))?;
+    server.wait_for("the segment", |server| {
+        Ok(member_count(server)? == flips || now() >= first_due)
+    })?;
     let members = member_count(&mut server)?;
     if members != flips {
-        bail!("{members} of {flips} people were members before the first was due to leave: the machine is too slow for this measurement");
+        bail!(
+            "{members} of {flips} people were members before the first was due to leave: the machine is too slow for this measurement"
+        );
     }
     let mut delays_ms = watch(&mut server, &times, flips)?;
     delays_ms.sort_by(f64::total_cmp);
@@ -73,5 +87,7 @@ fn watch(server: &mut Server, times: &Times, flips: u64) -> Result<Vec<f64>> {
 }
 
 fn member_count(server: &mut Server) -> Result<u64> {
-    server.get("segments/recent")?["member_count"].as_u64().context("the API gave no `member_count`")
+    server.get("segments/recent")?["member_count"]
+        .as_u64()
+        .context("the API gave no `member_count`")
 }

@@ -21,7 +21,14 @@ pub(crate) fn durable(bench: &Bench, figures: &mut Figures) -> Result<()> {
     let (people, events) = (bench.scaled(PEOPLE), bench.scaled(EVENTS));
     identify(&mut server, &workspace, people, "")?;
     let cpu = server.cpu_seconds()?;
-    let sent = send(&server, &workspace, Kind::AnyEvent, People::Any(people), events, None)?;
+    let sent = send(
+        &server,
+        &workspace,
+        Kind::AnyEvent,
+        People::Any(people),
+        events,
+        None,
+    )?;
     figures.set("ingest_eps", sent.per_second());
     figures.note(format!(
         "(a) {events} events of {people} people in requests of {} bytes; {:.1} us of server CPU per event; {} requests were told to come back; {} bytes on disk per event",
@@ -43,7 +50,14 @@ pub(crate) fn processed(bench: &Bench, figures: &mut Figures) -> Result<()> {
     server.wait_until_applied()?;
     let cpu = server.cpu_seconds()?;
     let started = Instant::now();
-    let sent = send(&server, &workspace, Kind::AnyEvent, People::Any(people), events, None)?;
+    let sent = send(
+        &server,
+        &workspace,
+        Kind::AnyEvent,
+        People::Any(people),
+        events,
+        None,
+    )?;
     server.wait_until_applied()?;
     let took = started.elapsed();
     figures.set("processed_eps", events as f64 / took.as_secs_f64());

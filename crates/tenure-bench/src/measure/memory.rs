@@ -20,7 +20,10 @@ pub(crate) fn idle(bench: &Bench, figures: &mut Figures) -> Result<()> {
     let server = workspace.serve(None)?;
     std::thread::sleep(SETTLE);
     figures.set("idle_rss_mb", server.rss_mb()?);
-    figures.note(format!("(h) a fresh server was ready after {:.0} ms", server.ready_after.as_secs_f64() * 1e3));
+    figures.note(format!(
+        "(h) a fresh server was ready after {:.0} ms",
+        server.ready_after.as_secs_f64() * 1e3
+    ));
     server.stop()
 }
 
@@ -31,7 +34,14 @@ pub(crate) fn large(bench: &Bench, figures: &mut Figures) -> Result<()> {
     let people = bench.scaled(PEOPLE);
     server.apply(&living_plan())?;
     identify(&mut server, &workspace, people, "")?;
-    send(&server, &workspace, Kind::AnyEvent, People::Any(people), people, None)?;
+    send(
+        &server,
+        &workspace,
+        Kind::AnyEvent,
+        People::Any(people),
+        people,
+        None,
+    )?;
     server.wait_until_applied()?;
     std::thread::sleep(SETTLE);
     let (after_load, peak) = (server.rss_mb()?, server.peak_rss_mb()?);

@@ -47,14 +47,40 @@ impl Bench {
 }
 
 /// Sends calls to a server.
-fn send(server: &Server, workspace: &Workspace, kind: Kind, people: People, call_count: u64, times: Option<Times>) -> Result<Sent> {
-    let load = Load { address: server.address, write_key: &workspace.write_key, kind, people, call_count, times };
+fn send(
+    server: &Server,
+    workspace: &Workspace,
+    kind: Kind,
+    people: People,
+    call_count: u64,
+    times: Option<Times>,
+) -> Result<Sent> {
+    let load = Load {
+        address: server.address,
+        write_key: &workspace.write_key,
+        kind,
+        people,
+        call_count,
+        times,
+    };
     load.send()
 }
 
 /// Makes so many people known, with a plan and an address, and waits until the engine knows them too.
-fn identify(server: &mut Server, workspace: &Workspace, people_count: u64, traits: &str) -> Result<Sent> {
-    let sent = send(server, workspace, Kind::Identify(traits.to_owned()), People::Each(0), people_count, None)?;
+fn identify(
+    server: &mut Server,
+    workspace: &Workspace,
+    people_count: u64,
+    traits: &str,
+) -> Result<Sent> {
+    let sent = send(
+        server,
+        workspace,
+        Kind::Identify(traits.to_owned()),
+        People::Each(0),
+        people_count,
+        None,
+    )?;
     server.wait_until_applied()?;
     Ok(sent)
 }

@@ -79,12 +79,12 @@ pub(super) fn check_url(url: &str, reach: Reach) -> Result<Uri, &'static str> {
 
 /// IPv4 in IPv6: mapped, compatible, and behind the NAT64 and 6to4 prefixes.
 fn embedded_v4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
-    let [a, b, c, d, e, f, g, h] = ip.segments();
-    let v4 = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
-    match (a, b, c, d, e, f) {
-        (0, 0, 0, 0, 0, 0xffff) | (0x64, 0xff9b, 0, 0, 0, 0) => Some(v4(g, h)),
-        (0, 0, 0, 0, 0, 0) if g != 0 => Some(v4(g, h)),
-        (0x2002, high, low, ..) => Some(v4(high, low)),
+    let v4 = |high: u16, low: u16| Some(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)));
+    match ip.segments() {
+        [0, 0, 0, 0, 0, 0xffff, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x2002, high, low, ..] => v4(high, low),
+        [0, 0, 0, 0, 0, 0, high, low] if high != 0 => v4(high, low),
         _ => None,
     }
 }
