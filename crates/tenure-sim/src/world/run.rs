@@ -168,7 +168,7 @@ impl World {
             work: Work::new(seed, salt),
             model: Model::default(),
             // Small enough in some seeds that people are forgotten and fetched all the time.
-            cached_subjects: if seed % 3 == 0 { 3 } else { 0 },
+            cached_subjects: if seed.is_multiple_of(3) { 3 } else { 0 },
             crashes: seed % 5 != 4,
             crash_count: 0,
             attempts_seen: 0,
