@@ -353,6 +353,41 @@ impl Writer {
         Ok(known)
     }
 
+    fn draft_calls(
+        &mut self,
+        calls: Vec<Call>,
+        reply: Reply<Ingested>,
+        stamp: Timestamp,
+        draft: &mut Draft,
+        known: &mut HashSet<EventId>,
+    ) -> Result<(), StoreError> {
+        let mut resolved = Resolved::default();
+        let mut ingested = Ingested::default();
+        let mut result = Ok(());
+        for call in calls {
+            if !known.insert(call.event_id) {
+                ingested.duplicate_count += 1;
+                continue;
+            }
+            ingested.accepted_count += 1;
+            draft.batch.seen.push(call.event_id);
+            result = self
+                .resolver
+                .resolve(self.store.as_ref(), call, stamp, &mut resolved);
+            if result.is_err() {
+                break;
+            }
+        }
+        draft.batch.identities.append(&mut resolved.identities);
+        draft.batch.persons.append(&mut resolved.persons);
+        for entry in &resolved.entries {
+            draft.append(stamp, entry);
+        }
+        telemetry::ingested(ingested.accepted_count, ingested.duplicate_count);
+        draft.answers.push(Answer::Ingested(reply, ingested));
+        result
+    }
+
     fn draft_job(
         &mut self,
         job: Job,
@@ -361,33 +396,7 @@ impl Writer {
         known: &mut HashSet<EventId>,
     ) -> Result<(), StoreError> {
         match job {
-            Job::Ingest { calls, reply } => {
-                let mut resolved = Resolved::default();
-                let mut ingested = Ingested::default();
-                let mut result = Ok(());
-                for call in calls {
-                    if !known.insert(call.event_id) {
-                        ingested.duplicate_count += 1;
-                        continue;
-                    }
-                    ingested.accepted_count += 1;
-                    draft.batch.seen.push(call.event_id);
-                    result = self
-                        .resolver
-                        .resolve(self.store.as_ref(), call, stamp, &mut resolved);
-                    if result.is_err() {
-                        break;
-                    }
-                }
-                draft.batch.identities.append(&mut resolved.identities);
-                draft.batch.persons.append(&mut resolved.persons);
-                for entry in &resolved.entries {
-                    draft.append(stamp, entry);
-                }
-                telemetry::ingested(ingested.accepted_count, ingested.duplicate_count);
-                draft.answers.push(Answer::Ingested(reply, ingested));
-                result
-            }
+            Job::Ingest { calls, reply } => self.draft_calls(calls, reply, stamp, draft, known),
             Job::Append {
                 mut entries,
                 mut batch,

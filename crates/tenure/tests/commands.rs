@@ -62,6 +62,7 @@ impl Drop for Served {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one story, told in order")]
 fn what_was_accepted_is_exported_backed_up_and_restored_after_a_graceful_stop() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();

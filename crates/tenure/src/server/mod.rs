@@ -1,7 +1,6 @@
 //! The composition root: store, node, mail and router, put together from the settings.
 
 mod backup;
-mod bounces;
 pub(crate) mod logs;
 mod mail;
 mod metrics;
@@ -47,8 +46,6 @@ pub(crate) struct Server {
     limits: tenure_api::ingest::IngestLimits,
     public_url: Option<String>,
     data: PathBuf,
-    /// Ends when the server is dropped.
-    _bounces: Option<bounces::Reader>,
 }
 
 impl Server {
@@ -92,10 +89,6 @@ impl Server {
             batch_events: settings.number("batch_events_max") as usize,
         };
         let public_url = settings.text("public_url").map(str::to_owned);
-        let bounces = settings
-            .path("bounces_dir")
-            .map(|folder| bounces::Reader::start(&folder, &node))
-            .transpose()?;
         Ok(Self {
             node,
             listener,
@@ -103,7 +96,6 @@ impl Server {
             limits,
             public_url,
             data: data.to_owned(),
-            _bounces: bounces,
         })
     }
 
