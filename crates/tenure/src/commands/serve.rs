@@ -1,12 +1,13 @@
 //! `tenure serve`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Result;
 use clap::Args;
 
 use crate::output;
-use crate::server::{Server, asked_to_stop, logs};
+use crate::server::{Server, SystemClock, asked_to_stop, logs};
 use crate::settings::{SettingFlags, Settings};
 
 /// Serve a data folder. Ready when GET /readyz answers 200; stops gracefully on SIGTERM and SIGINT.
@@ -27,7 +28,7 @@ pub(crate) struct Serve {
 pub(crate) fn run(args: &Serve) -> Result<()> {
     let settings = Settings::load(&args.data, &args.settings)?;
     logs::start(&settings)?;
-    let server = Server::open(&args.data, &settings)?;
+    let server = Server::open(&args.data, &settings, Arc::new(SystemClock))?;
     output::line(format!(
         "tenure {} listens on {}",
         env!("CARGO_PKG_VERSION"),

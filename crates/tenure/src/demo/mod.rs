@@ -1,6 +1,7 @@
 //! The demo: a data folder with twelve months of a company's history, the programs that come with Tenure, and a thread
 //! that lets its customers go on living.
 
+mod clock;
 mod outbox;
 mod player;
 
@@ -10,13 +11,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 use include_dir::{Dir, include_dir};
+use tenure_app::clock::Clock;
 use tenure_app::publish::PublishRequest;
 use tenure_core::define::SourceFile;
 
 use crate::commands::init;
 use crate::output;
-use crate::server::{Server, asked_to_stop, logs};
+use crate::server::{Server, SystemClock, asked_to_stop, logs};
 use crate::settings::{SettingFlags, Settings};
+use clock::FastClock;
 use outbox::Outbox;
 use player::Player;
 
@@ -63,9 +66,11 @@ pub(crate) fn run(demo: &Demo) -> Result<()> {
         .or("outbox_dir", outbox.display().to_string());
     let settings = Settings::load(&data, &flags)?.without("smtp_url");
     logs::start(&settings)?;
-    let server = Server::open(&data, &settings)?;
+    let clock = Arc::new(FastClock::new(SystemClock.now(), demo.speed));
+    let server = Server::open(&data, &settings, Arc::<FastClock>::clone(&clock))?;
     publish(&server)?;
-    let player = Player::load(server.node(), demo.seed, demo.account_count, demo.speed)?;
+    let player = Player::load(server.node(), demo.seed, demo.account_count)?;
+    clock.start();
     greet(
         &server,
         &credentials.write_key,

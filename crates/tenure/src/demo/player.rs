@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
@@ -26,17 +26,11 @@ const BUSY_PAUSE: Duration = Duration::from_millis(50);
 pub(crate) struct Player {
     node: Arc<Node>,
     company: Company,
-    speed: f64,
 }
 
 impl Player {
     /// Tells a node the history of a company that ends now.
-    pub(crate) fn load(
-        node: &Arc<Node>,
-        seed: u64,
-        account_count: u32,
-        speed: f64,
-    ) -> Result<Self> {
+    pub(crate) fn load(node: &Arc<Node>, seed: u64, account_count: u32) -> Result<Self> {
         let config = DemoConfig {
             account_count,
             ..DemoConfig::ending_at(seed, node.now().0)
@@ -44,7 +38,6 @@ impl Player {
         let player = Self {
             node: Arc::clone(node),
             company: Company::new(config),
-            speed,
         };
         let bar = ProgressBar::new_spinner().with_message("telling twelve months of history");
         let mut batch = Vec::with_capacity(BATCH_CALLS);
@@ -66,15 +59,8 @@ impl Player {
         std::thread::spawn(move || {
             let start_ms = self.company.config().end_ms;
             let mut calls = self.company.live(start_ms);
-            let begun = Instant::now();
             while !stopping.load(Ordering::Relaxed) {
-                let passed_ms = begun.elapsed().as_secs_f64() * 1_000.0 * self.speed;
-                let mut due = calls.take_until(start_ms + passed_ms as i64);
-                // The company lives faster than the clock on the wall: what its people do, they do now.
-                let now_ms = self.node.now().0;
-                for call in &mut due {
-                    call.timestamp_ms = call.timestamp_ms.min(now_ms);
-                }
+                let due = calls.take_until(self.node.now().0);
                 if let Err(error) = self.tell(&due, false) {
                     tracing::error!(
                         error = format!("{error:#}"),

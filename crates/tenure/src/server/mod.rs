@@ -30,7 +30,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The machine's clock.
-struct SystemClock;
+pub(crate) struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
@@ -50,7 +50,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// Opens a data folder and starts the node's threads.
-    pub(crate) fn open(data: &Path, settings: &Settings) -> Result<Self> {
+    pub(crate) fn open(data: &Path, settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self> {
         let listen = settings.text("listen").unwrap_or_default();
         let listener = std::net::TcpListener::bind(listen)
             .with_context(|| format!("cannot listen on {listen}; is another server running there? name another address with --listen"))?;
@@ -66,7 +66,7 @@ impl Server {
         let store: Arc<dyn Store> = Arc::new(store);
         let node = Node::start(Parts {
             store,
-            clock: Arc::new(SystemClock),
+            clock,
             email: mail::transport(data, settings, &public_url)?,
             dispatch: DispatchSettings {
                 public_url: public_url.clone(),
