@@ -21,15 +21,22 @@ use crate::rest::ask;
 /// A transparent picture of one pixel.
 const PIXEL: &[u8] = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\x00\x00\x00!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;";
 
-const STYLE: &str = "\
-:root{color-scheme:light dark}body{font:1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:10vh auto;padding:0 1rem}\
-fieldset{border:1px solid #8888;border-radius:.5rem;margin:1rem 0}label{display:block;padding:.4rem 0}\
-button{font:inherit;padding:.5rem 1rem;border-radius:.4rem;border:1px solid #8888;cursor:pointer}\
-button:focus-visible,input:focus-visible{outline:3px solid Highlight;outline-offset:2px}";
+/// How the pages look; a file of its own, so that the pages allow no inline styles.
+const STYLE: &str = include_str!("hosted.css");
+/// Where [`STYLE`] is; the number changes with it.
+const STYLE_PATH: &str = "/hosted-1.css";
+/// For how long a browser may keep the style: a day, in seconds.
+const STYLE_CACHE: &str = "public, max-age=86400";
+/// What a page may load: its style. Nothing runs, nothing is framed.
+const POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// The picture beside good news.
+const TICK: &str = "<svg aria-hidden=\"true\" width=\"20\" height=\"20\" viewBox=\"0 0 20 20\" fill=\"none\" stroke=\"currentColor\" stroke-width=\"2\" stroke-linecap=\"round\" stroke-linejoin=\"round\"><path d=\"M4 10.5l4 4 8-9\"/></svg>";
 
 /// The routes for the end customer.
 pub(crate) fn routes(state: ApiState) -> Router {
     Router::new()
+        .route(STYLE_PATH, get(style))
         .route("/t/c/{token}", get(click))
         .route("/t/o/{token}", get(open))
         .route("/t/h/{token}", get(hidden))
@@ -131,19 +138,37 @@ async fn hidden(
     Ok(gone())
 }
 
+async fn style() -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/css; charset=utf-8"),
+        (header::CACHE_CONTROL, STYLE_CACHE),
+    ];
+    (headers, STYLE).into_response()
+}
+
 async fn unsubscribe(
     State(state): State<ApiState>,
     Path(token): Path<String>,
     RawForm(_): RawForm,
 ) -> Result<Response, Problem> {
-    let done = ask(&state, move |node| Ok(node.unsubscribe(&token)?)).await?;
-    if !done {
+    let asked = token.clone();
+    let sender = ask(&state, move |node| {
+        let done = node.unsubscribe(&asked)?;
+        Ok(done.then(|| node.workspace_name().to_owned()))
+    })
+    .await?;
+    let Some(sender) = sender else {
         return Ok(gone());
-    }
-    Ok(document(
-        "Unsubscribed",
-        "<p role=\"status\">You are unsubscribed. You will get no more of these messages.</p>",
-    ))
+    };
+    let body = format!(
+        "<p role=\"status\" class=\"notice\">{TICK}You are unsubscribed.</p>\
+         <p>You will get no more of these messages. It may take a moment until those that are \
+         on their way have arrived.</p>\
+         <p class=\"foot\">Was it a mistake, or is it about other messages? \
+         <a href=\"/p/{}\">Choose what you get</a>.</p>",
+        escape(&token)
+    );
+    Ok(document("Unsubscribed", Some(&sender), &body))
 }
 
 async fn page(
@@ -157,9 +182,11 @@ async fn show(state: &ApiState, token: String, saved: bool) -> Result<Response, 
     let asked = token.clone();
     let preferences = ask(state, move |node| Ok(node.preferences(&asked)?)).await?;
     Ok(preferences.map_or_else(gone, |preferences| {
+        let body = form(&preferences, &token, saved);
         document(
             "Your e-mail preferences",
-            &form(&preferences, &token, saved),
+            Some(&preferences.workspace),
+            &body,
         )
     }))
 }
@@ -201,54 +228,79 @@ fn form_pairs(form: &[u8]) -> Vec<(String, String)> {
 
 fn form(shown: &Preferences, token: &str, saved: bool) -> String {
     let mut out = String::new();
+    let sender = escape(&shown.workspace);
+    let _ = write!(
+        out,
+        "<p class=\"lead\">Choose what {sender} may send you. Messages you need, such as receipts, come in any case.</p>"
+    );
     if saved {
-        out.push_str("<p role=\"status\"><strong>Saved.</strong></p>");
+        let _ = write!(out, "<p role=\"status\" class=\"notice\">{TICK}Saved.</p>");
+    }
+    if shown.all_refused {
+        out.push_str(
+            "<p class=\"notice plain\">You get none of these now. Switch one on to get it again.</p>",
+        );
     }
     let _ = write!(
         out,
-        "<form method=\"post\" action=\"/p/{0}\"><fieldset><legend>What {1} may send you</legend>",
-        escape(token),
-        escape(&shown.workspace)
+        "<form method=\"post\" action=\"/p/{}\"><fieldset><legend>Topics</legend>",
+        escape(token)
     );
     for (topic, on) in &shown.topics {
         let checked = if *on { " checked" } else { "" };
         let _ = write!(
             out,
-            "<label><input type=\"checkbox\" name=\"topic\" value=\"{}\"{checked}> {}</label>",
-            escape(&topic.name),
-            escape(&topic.title)
+            "<label class=\"topic\"><span>{}</span>\
+             <input type=\"checkbox\" role=\"switch\" name=\"topic\" value=\"{}\"{checked}></label>",
+            escape(&topic.title),
+            escape(&topic.name)
         );
     }
-    let all = if shown.all_refused { " checked" } else { "" };
-    let _ = write!(
-        out,
-        "<label><input type=\"checkbox\" name=\"none\" value=\"1\"{all}> Nothing at all</label></fieldset>\
-         <button type=\"submit\">Save</button></form>"
-    );
+    out.push_str("</fieldset><div class=\"actions\"><button type=\"submit\">Save</button>");
+    if !shown.all_refused {
+        out.push_str(
+            "<button type=\"submit\" class=\"quiet\" name=\"none\" value=\"1\">Unsubscribe from everything</button>",
+        );
+    }
+    out.push_str("</div></form>");
     out
 }
 
 fn gone() -> Response {
     let page = document(
-        "Not found",
-        "<p>This link is not valid, or not valid any more.</p>",
+        "This link is not valid",
+        None,
+        "<p class=\"lead\">It may be cut off, or too old. Open the link in the latest message \
+         again, or answer that message and ask to be taken off the list.</p>",
     );
     (StatusCode::NOT_FOUND, page).into_response()
 }
 
-fn document(title: &str, body: &str) -> Response {
+/// A page of `sender`, where that may be told.
+fn document(title: &str, sender: Option<&str>, body: &str) -> Response {
+    let sender = sender.map_or_else(String::new, |sender| {
+        let initial: String = sender
+            .chars()
+            .take(1)
+            .flat_map(char::to_uppercase)
+            .collect();
+        format!(
+            "<p class=\"sender\"><span class=\"mark\" aria-hidden=\"true\">{}</span>{}</p>",
+            escape(&initial),
+            escape(sender)
+        )
+    });
     let html = format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-         <meta name=\"robots\" content=\"noindex\"><title>{title}</title><style>{STYLE}</style></head>\
-         <body><main><h1>{title}</h1>{body}</main></body></html>"
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <meta name=\"robots\" content=\"noindex\"><title>{title}</title>\
+         <link rel=\"stylesheet\" href=\"{STYLE_PATH}\"></head>\
+         <body><main>{sender}<h1>{title}</h1>{body}</main></body></html>"
     );
     let headers = [
         (header::CACHE_CONTROL, "no-store"),
         (header::REFERRER_POLICY, "no-referrer"),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'",
-        ),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
     ];
     (headers, Html(html)).into_response()
 }

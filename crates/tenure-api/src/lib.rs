@@ -7,6 +7,7 @@ pub mod problem;
 mod rest;
 mod telemetry;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,8 @@ pub struct ApiState {
     pub(crate) node: Arc<Node>,
     pub(crate) ingest: Ingest,
     metrics: RenderMetrics,
+    /// Where a backup is made before it is sent: on the disk of the data.
+    pub(crate) scratch: Arc<Path>,
 }
 
 impl ApiState {
@@ -56,7 +59,15 @@ impl ApiState {
             node,
             ingest: Ingest::new(gate, limits, public_url, nonce),
             metrics,
+            scratch: std::env::temp_dir().into(),
         }
+    }
+
+    /// Makes backups in `folder` before they are sent; it should be on the disk of the data.
+    #[must_use]
+    pub fn with_scratch(mut self, folder: &Path) -> Self {
+        self.scratch = folder.into();
+        self
     }
 }
 

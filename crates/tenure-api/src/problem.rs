@@ -67,6 +67,8 @@ pub enum Code {
     MethodNotAllowed,
     /// Not in this state.
     Conflict,
+    /// Changed by somebody else meanwhile.
+    Stale,
     /// Definitions have problems.
     InvalidDefinitions,
     /// Too much waits.
@@ -81,7 +83,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, for the reference.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Unauthorized,
         Self::MalformedBody,
         Self::InvalidField,
@@ -91,6 +93,7 @@ impl Code {
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Conflict,
+        Self::Stale,
         Self::InvalidDefinitions,
         Self::Busy,
         Self::Unavailable,
@@ -155,6 +158,12 @@ impl Code {
                 StatusCode::CONFLICT,
                 "Not possible in the present state",
                 "look at the present state and decide anew",
+            ),
+            Self::Stale => (
+                "stale",
+                StatusCode::PRECONDITION_FAILED,
+                "Changed by somebody else meanwhile",
+                "read the definitions again, look at what changed, then send your change with the new ETag",
             ),
             Self::InvalidDefinitions => (
                 "invalid-definitions",
@@ -246,6 +255,7 @@ impl From<AppError> for Problem {
                 ..Self::new(Code::InvalidDefinitions, detail)
             },
             AppError::NotFound { what, name } => Self::not_found(what, &name),
+            AppError::Stale { .. } => Self::new(Code::Stale, detail),
             AppError::Conflict(_) => Self::new(Code::Conflict, detail),
             AppError::Invalid { field, message } => {
                 Self::new(Code::InvalidField, message).field(field)

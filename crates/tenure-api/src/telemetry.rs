@@ -9,6 +9,11 @@ pub(crate) fn store_failed(error: &StoreError) {
     tracing::error!(%error, "the store failed under a request");
 }
 
+/// Calls were refused.
+pub(crate) fn rejected(call_count: usize) {
+    metrics::counter!("tenure_ingest_rejected_total").increment(call_count as u64);
+}
+
 /// A request was answered. `route` is the pattern, never the path itself: paths hold ids and keys.
 pub(crate) fn answered(method: &str, route: &str, status: u16, took: Duration) {
     let duration_ms = took.as_secs_f64() * 1_000.0;

@@ -4,13 +4,13 @@ use serde_json::{Map, Value as Json};
 pub use tenure_connectors::template::Rendered;
 use tenure_connectors::template::Strict;
 use tenure_core::define::{Audience, Entry, ProgramDef};
-use tenure_core::id::{AccountId, MessageId, PersonId, SubjectId, TaskId};
+use tenure_core::id::{AccountId, MessageId, PersonId, SubjectId};
 use tenure_core::log::{Body, Command, SweepPurpose};
 use tenure_store::Batch;
-use tenure_store::batch::{MessageUpdate, TaskUpdate};
-use tenure_store::row::{Message, MessageState};
+use tenure_store::batch::MessageUpdate;
+use tenure_store::row::{Message, MessageState, Refusal, RefusalKind};
 
-use crate::dispatch::{address_key, consent_key};
+use crate::dispatch::{address_key, consent_key, refused_address};
 use crate::error::AppError;
 use crate::node::Node;
 use crate::roots::decode;
@@ -82,22 +82,54 @@ impl Node {
             .map(drop)
     }
 
-    /// Sends a broadcast to the members its segment has now; answers how many there are.
-    pub fn broadcast(&self, program: &str) -> Result<u64, AppError> {
+    /// Sends a broadcast to the members its segment has now, or to those of another segment of
+    /// the same audience; answers how many there are.
+    pub fn broadcast(&self, program: &str, other: Option<&str>) -> Result<u64, AppError> {
         let program = self.program(program)?;
-        let Entry::Broadcast(segment) = &program.enter else {
+        let Entry::Broadcast(own) = &program.enter else {
             return Err(AppError::Conflict(format!(
                 "`{}` is not a broadcast; give it `enter: {{ broadcast: SEGMENT }}`",
                 program.name
             )));
         };
+        if let Some(other) = other {
+            self.check_segment(other, program.audience)?;
+        }
+        let segment = other.unwrap_or(own);
         let counts = self.store().member_counts()?;
         let count = counts
             .iter()
-            .find(|(name, _)| name.as_ref() == segment.as_str())
+            .find(|(name, _)| name.as_ref() == segment)
             .map_or(0, |(_, count)| *count);
-        self.append_sweep(&SweepPurpose::Broadcast(program.name.as_str().into()))?;
+        let name: Box<str> = program.name.as_str().into();
+        self.append_sweep(&match other {
+            None => SweepPurpose::Broadcast(name),
+            Some(segment) => SweepPurpose::BroadcastTo {
+                program: name,
+                segment: segment.into(),
+            },
+        })?;
         Ok(count)
+    }
+
+    fn check_segment(&self, name: &str, audience: Audience) -> Result<(), AppError> {
+        let plan = self.live().plan();
+        let found = plan.as_ref().and_then(|plan| plan.segment(name));
+        let segment = found.ok_or_else(|| AppError::NotFound {
+            what: "segment",
+            name: name.to_owned(),
+        })?;
+        if segment.audience != audience {
+            let message = format!(
+                "`{name}` holds {:?}s, the program is for {audience:?}s",
+                segment.audience
+            );
+            return Err(AppError::Invalid {
+                field: "segment".into(),
+                message: message.to_lowercase(),
+            });
+        }
+        Ok(())
     }
 
     /// Notes a person's choice about a topic, or about all marketing. A refusal also counts for
@@ -130,8 +162,14 @@ impl Node {
             topic: topic.map(Into::into),
             subscribed,
         };
-        let reason = (!subscribed).then(|| "unsubscribed".into());
-        let mut suppressions = vec![(consent_key(self.salt(), person, topic), reason)];
+        let refusal = (!subscribed).then(|| Refusal {
+            kind: RefusalKind::Topic,
+            person: Some(person),
+            topic: topic.map(Into::into),
+            at: self.now(),
+            reason: "unsubscribed".into(),
+        });
+        let mut suppressions = vec![(consent_key(self.salt(), person, topic), refusal)];
         if subscribed {
             suppressions.push((consent_key(self.salt(), person, None), None));
         }
@@ -156,10 +194,10 @@ impl Node {
         };
         let mut batch = Batch::default();
         if let Some(address) = self.address_of(person)? {
-            let reason = on.then(|| reason.into());
+            let refusal = on.then(|| refused_address(Some(person), self.now(), reason));
             batch
                 .suppressions
-                .push((address_key(self.salt(), &address), reason));
+                .push((address_key(self.salt(), &address), refusal));
         }
         self.writer()
             .append(vec![Body::Command(entry)], batch)
@@ -228,22 +266,6 @@ impl Node {
             message,
         })?;
         self.dispatcher().send_now(&email)
-    }
-
-    /// Completes a task.
-    pub fn complete_task(&self, id: TaskId, outcome: Option<&str>) -> Result<(), AppError> {
-        let update = TaskUpdate {
-            id,
-            completed_at: Some(self.now()),
-            outcome: outcome.map(Into::into),
-        };
-        self.writer().commit(
-            Batch {
-                task_updates: vec![update],
-                ..Batch::default()
-            },
-            Vec::new(),
-        )
     }
 
     /// A current program by name.

@@ -25,6 +25,12 @@ pub enum AppError {
         /// As asked for.
         name: String,
     },
+    /// Somebody else published meanwhile.
+    #[error("plan {in_force} is in force, which is not the one the change was made for")]
+    Stale {
+        /// The plan in force.
+        in_force: u32,
+    },
     /// It cannot be done in the present state.
     #[error("{0}")]
     Conflict(String),

@@ -15,6 +15,8 @@ pub mod publish;
 pub mod query;
 pub mod receipts;
 pub mod roots;
+pub mod suppressions;
+pub mod tasks;
 pub mod telemetry;
 pub mod worker;
 pub mod workspace;

@@ -10,6 +10,7 @@ use tenure_core::log::{PlanVersion, Position};
 use tenure_core::plan::Plan;
 
 use crate::backfill::Overlay;
+use crate::telemetry;
 
 /// Shared state of a node.
 #[derive(Debug, Default)]
@@ -76,6 +77,7 @@ impl Live {
 
     /// A backfill begins.
     pub fn begin_backfill(&self, plan: PlanVersion, published_position: Position) {
+        telemetry::backfill_read(0, published_position);
         *self.backfill.lock() = Some(BackfillProgress {
             plan,
             read_count: 0,
@@ -91,6 +93,7 @@ impl Live {
     pub fn backfill_read(&self, position: Position) {
         if let Some(progress) = self.backfill.lock().as_mut() {
             progress.read_count = position;
+            telemetry::backfill_read(position, progress.total_count);
         }
     }
 
@@ -116,6 +119,7 @@ impl Live {
             .filter(|progress| progress.plan == plan)
         {
             progress.done = true;
+            telemetry::backfill_read(1, 1);
             progress.switched_slices = progress.total_slices;
         }
         self.backfill_changed.notify_all();

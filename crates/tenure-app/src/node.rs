@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tenure_connectors::EmailTransport;
@@ -60,6 +60,8 @@ pub struct Node {
     dispatcher: Arc<Dispatcher>,
     /// One publication at a time.
     pub(crate) publishing: Mutex<()>,
+    /// One change of a task at a time: it reads before it writes.
+    pub(crate) tasks: Mutex<()>,
     /// Recent requests for links in messages.
     pub(crate) traffic: Traffic,
     /// The worker, when it runs on the caller's thread.
@@ -156,6 +158,7 @@ impl Node {
             live,
             dispatcher,
             publishing: Mutex::new(()),
+            tasks: Mutex::new(()),
             traffic: Traffic::default(),
             worker: inline_worker,
             stopping: AtomicBool::new(false),
@@ -295,7 +298,11 @@ impl Node {
                 }
                 return;
             }
+            let begun = Instant::now();
             let stepped = catch_unwind(AssertUnwindSafe(|| worker.step(self.clock.now())));
+            if matches!(stepped, Ok(Ok(Step::Worked))) {
+                telemetry::applied(begun.elapsed().as_secs_f64());
+            }
             let result = match stepped {
                 Ok(Ok(Step::Worked)) => Ok(()),
                 Ok(Ok(Step::Blocked)) => worker.wait_for_commit(),

@@ -36,6 +36,8 @@ pub struct PublishRequest {
     pub on_publish: BTreeMap<String, OnPublish>,
     /// By whom.
     pub author: String,
+    /// Refuse unless this plan is in force.
+    pub if_version: Option<PlanVersion>,
 }
 
 /// What publishing would do.
@@ -160,7 +162,11 @@ impl Node {
             .map(Catalog::from_row)
             .transpose()?
             .unwrap_or_default();
-        let version = rows.last().map_or(0, |row| row.version) + 1;
+        let in_force = rows.last().map_or(0, |row| row.version);
+        if request.if_version.is_some_and(|wanted| wanted != in_force) {
+            return Err(AppError::Stale { in_force });
+        }
+        let version = in_force + 1;
         let (mut catalog, mut changes) = old.with_files(&request.files, request.prune, version);
         for (kind, name) in &request.removed {
             catalog.remove(kind, name, &mut changes)?;

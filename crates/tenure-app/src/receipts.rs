@@ -18,9 +18,9 @@ use tenure_core::id::{MessageId, PersonId, SubjectId};
 use tenure_core::time::Timestamp;
 use tenure_store::Batch;
 use tenure_store::batch::MessageUpdate;
-use tenure_store::row::{Message, MessageState};
+use tenure_store::row::{Message, MessageState, Refusal};
 
-use crate::dispatch::{address_key, fact};
+use crate::dispatch::{address_key, fact, refused_address};
 use crate::error::AppError;
 use crate::node::Node;
 use crate::roots::decode;
@@ -30,7 +30,7 @@ pub(crate) use traffic::Traffic;
 use traffic::{Disowned, Sent};
 
 /// Address keys with the reason for which each is suppressed.
-type Suppressions = Vec<(u128, Option<Box<str>>)>;
+type Suppressions = Vec<(u128, Option<Refusal>)>;
 
 /// A request for one of a message's links, as the web server saw it.
 #[derive(Debug, Clone, Copy)]
@@ -412,10 +412,11 @@ impl Node {
             addresses.extend(self.address_of(person)?);
         }
         addresses.retain(|address| !address.is_empty());
+        let refusal = refused_address(message.intent.person, self.now(), "hard bounce");
         let keys = addresses
             .iter()
             .map(|address| address_key(self.salt(), address));
-        Ok(keys.map(|key| (key, Some("hard bounce".into()))).collect())
+        Ok(keys.map(|key| (key, Some(refusal.clone()))).collect())
     }
 
     fn append_fact(

@@ -17,6 +17,32 @@ pub fn committed(entry_count: u32, duration_s: f64) {
     histogram!("tenure_commit_seconds").record(duration_s);
 }
 
+/// So many jobs wait for the log writer.
+pub fn queued(job_count: usize) {
+    gauge!("tenure_queue_jobs").set(job_count as f64);
+}
+
+/// The engine worked through one micro-batch.
+pub fn applied(duration_s: f64) {
+    histogram!("tenure_apply_seconds").record(duration_s);
+}
+
+/// Roots were woken because time alone changes something.
+pub fn woken(root_count: usize) {
+    counter!("tenure_wakes_total").increment(root_count as u64);
+}
+
+/// A log entry was set aside.
+pub fn set_aside(position: Position) {
+    counter!("tenure_dead_letters_total").increment(1);
+    tracing::error!(position, "a log entry was set aside as a dead letter");
+}
+
+/// So much of the log a backfill has read.
+pub fn backfill_read(read_count: u64, total_count: u64) {
+    gauge!("tenure_backfill_ratio").set(read_count as f64 / total_count.max(1) as f64);
+}
+
 /// A commit failed; everybody waiting for it was told.
 pub fn commit_failed(error: &str) {
     counter!("tenure_commit_failures_total").increment(1);

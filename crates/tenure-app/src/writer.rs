@@ -94,6 +94,7 @@ pub struct Ingested {
 pub struct WriterHandle {
     jobs: SyncSender<Job>,
     queued_bytes: Arc<AtomicUsize>,
+    queued_jobs: Arc<AtomicUsize>,
     /// The writer, when it runs on the caller's thread (in the simulator).
     inline: Option<Arc<Mutex<Writer>>>,
 }
@@ -111,8 +112,12 @@ impl WriterHandle {
             queued.fetch_sub(bytes, Ordering::Relaxed);
             reply(result);
         });
+        self.queued_jobs.fetch_add(1, Ordering::Relaxed);
         self.jobs
             .try_send(Job::Ingest { calls, reply })
+            .inspect_err(|_| {
+                self.queued_jobs.fetch_sub(1, Ordering::Relaxed);
+            })
             .map_err(|error| match error {
                 TrySendError::Full(job) => {
                     if let Job::Ingest { reply, .. } = job {
@@ -130,6 +135,7 @@ impl WriterHandle {
 
     /// Hands over any job, waiting for room in the queue.
     pub fn submit(&self, job: Job) -> Result<(), AppError> {
+        self.queued_jobs.fetch_add(1, Ordering::Relaxed);
         self.jobs.send(job).map_err(|_| AppError::Stopping)?;
         if let Some(writer) = &self.inline {
             writer.lock().step();
@@ -189,6 +195,7 @@ pub struct Writer {
     clock: Arc<dyn Clock>,
     resolver: Resolver,
     jobs: Receiver<Job>,
+    queued_jobs: Arc<AtomicUsize>,
 }
 
 enum Answer {
@@ -214,9 +221,11 @@ impl Writer {
         clock: Arc<dyn Clock>,
     ) -> (Self, WriterHandle) {
         let (sender, jobs) = sync_channel(QUEUE_JOBS);
+        let queued_jobs = Arc::new(AtomicUsize::new(0));
         let handle = WriterHandle {
             jobs: sender,
             queued_bytes: Arc::new(AtomicUsize::new(0)),
+            queued_jobs: Arc::clone(&queued_jobs),
             inline: None,
         };
         (
@@ -226,6 +235,7 @@ impl Writer {
                 clock,
                 resolver: Resolver::default(),
                 jobs,
+                queued_jobs,
             },
             handle,
         )
@@ -262,6 +272,8 @@ impl Writer {
     }
 
     fn write(&mut self, jobs: Vec<Job>) {
+        let before = self.queued_jobs.fetch_sub(jobs.len(), Ordering::Relaxed);
+        telemetry::queued(before.saturating_sub(jobs.len()));
         let begun = Instant::now();
         let (before, stamp) = self.journal.begin(self.clock.now());
         let mut draft = Draft::default();

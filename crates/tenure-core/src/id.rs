@@ -146,6 +146,10 @@ typed_id!(
     /// Work for a human.
     TaskId, "tsk_");
 typed_id!(
+    /// An address, or a person's choice, that messages may not go against; its bits are the key
+    /// it is kept under.
+    SuppressionId, "sup_");
+typed_id!(
     /// A recorded answer to "should this step act for this subject now".
     DecisionId, "dec_");
 

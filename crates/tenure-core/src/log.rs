@@ -189,6 +189,13 @@ pub enum SweepPurpose {
     Broadcast(Box<str>),
     /// A paused program goes on.
     Resume(Box<str>),
+    /// Enter the members of another segment than the broadcast's own, once.
+    BroadcastTo {
+        /// Program name.
+        program: Box<str>,
+        /// The segment.
+        segment: Box<str>,
+    },
 }
 
 /// The slice a root belongs to: contiguous ranges of the root id's bits.

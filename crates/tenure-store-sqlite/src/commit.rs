@@ -7,7 +7,7 @@ use tenure_store::row::{Person, PlanRow};
 
 use crate::key::Bits;
 use crate::tally::Tally;
-use crate::{dedup, log, message, output, state};
+use crate::{dedup, log, message, output, refusal, state};
 
 /// Writes all of a batch, in the order of its fields; gives the row that holds its event ids.
 pub(crate) fn apply(connection: &Connection, batch: &Batch) -> rusqlite::Result<Option<i64>> {
@@ -31,7 +31,7 @@ pub(crate) fn apply(connection: &Connection, batch: &Batch) -> rusqlite::Result<
     for update in &batch.dispatched {
         message::update(connection, update, &mut tally)?;
     }
-    put_suppressions(connection, &batch.suppressions)?;
+    refusal::put(connection, &batch.suppressions)?;
     update_tasks(connection, &batch.task_updates)?;
     if let Some(plan) = &batch.plan {
         insert_plan(connection, plan)?;
@@ -83,30 +83,19 @@ fn put_persons(connection: &Connection, persons: &[(PersonId, Person)]) -> rusql
     Ok(())
 }
 
-fn put_suppressions(
-    connection: &Connection,
-    suppressions: &[(u128, Option<Box<str>>)],
-) -> rusqlite::Result<()> {
-    let mut put =
-        connection.prepare_cached("INSERT OR REPLACE INTO suppression VALUES (?1, ?2)")?;
-    let mut delete = connection.prepare_cached("DELETE FROM suppression WHERE key = ?1")?;
-    for (key, reason) in suppressions {
-        match reason {
-            Some(reason) => put.execute((Bits(*key), reason))?,
-            None => delete.execute([Bits(*key)])?,
-        };
-    }
-    Ok(())
-}
-
 fn update_tasks(connection: &Connection, updates: &[TaskUpdate]) -> rusqlite::Result<()> {
-    let mut set = connection
-        .prepare_cached("UPDATE task SET completed_at = ?2, outcome = ?3 WHERE id = ?1")?;
+    let mut set = connection.prepare_cached(
+        "UPDATE task SET completed_at = ?2, outcome = ?3, owner = ?4, due_at = ?5,
+         snoozed_until = ?6, changed = 1 WHERE id = ?1",
+    )?;
     for update in updates {
         set.execute((
             Bits::of(update.id),
             update.completed_at.map(|at| at.0),
             &update.outcome,
+            &update.owner,
+            update.due_at.map(|at| at.0),
+            update.snoozed_until.map(|at| at.0),
         ))?;
     }
     Ok(())

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use tenure_core::decision::Decision;
 use tenure_core::define::Audience;
 use tenure_core::effect::{EnrollmentChange, EnrollmentStatus, MembershipChange, TaskIntent};
-use tenure_core::id::{AccountId, PersonId, SubjectId};
+use tenure_core::id::{AccountId, PersonId, SubjectId, TaskId};
 use tenure_core::time::Timestamp;
 use tenure_store::query::{DecisionFilter, EnrollmentFilter, Page, TaskFilter};
 use tenure_store::row::{DeadLetter, Member, Task};
@@ -13,6 +13,9 @@ use tenure_store::row::{DeadLetter, Member, Task};
 use crate::key::{Bits, Subject, pack, status, status_number, unpack};
 use crate::list::{Cursor, Select};
 use crate::tally::{Counted, Tally};
+
+const TASKS: &str =
+    "SELECT completed_at, outcome, intent, changed, owner, due_at, snoozed_until FROM task";
 
 pub(crate) fn insert_tasks(connection: &Connection, tasks: &[TaskIntent]) -> rusqlite::Result<()> {
     let mut insert = connection.prepare_cached(
@@ -37,7 +40,7 @@ pub(crate) fn tasks(
     after: Option<Cursor>,
     page: &Page,
 ) -> rusqlite::Result<Vec<Task>> {
-    let mut select = Select::new("SELECT completed_at, outcome, intent FROM task");
+    let mut select = Select::new(TASKS);
     select.equal("subject", filter.subject.map(Subject));
     select.equal("owner", filter.owner.clone());
     match filter.open {
@@ -51,13 +54,26 @@ pub(crate) fn tasks(
         None => {}
     }
     select.newest_first("created_at", after, page);
-    select.rows(connection, |row| {
-        Ok(Task {
-            completed_at: row.get::<_, Option<i64>>(0)?.map(Timestamp),
-            outcome: row.get::<_, Option<String>>(1)?.map(Into::into),
-            intent: unpack(row.get_ref(2)?.as_blob()?)?,
-        })
-    })
+    select.rows(connection, task_of)
+}
+
+pub(crate) fn task(connection: &Connection, id: TaskId) -> rusqlite::Result<Option<Task>> {
+    connection
+        .prepare_cached(&format!("{TASKS} WHERE id = ?1"))?
+        .query_row([Bits::of(id)], task_of)
+        .optional()
+}
+
+fn task_of(row: &Row<'_>) -> rusqlite::Result<Task> {
+    let mut task = Task::new(unpack(row.get_ref(2)?.as_blob()?)?);
+    task.completed_at = row.get::<_, Option<i64>>(0)?.map(Timestamp);
+    task.outcome = row.get::<_, Option<String>>(1)?.map(Into::into);
+    if row.get(3)? {
+        task.owner = row.get::<_, Option<String>>(4)?.map(Into::into);
+        task.due_at = row.get::<_, Option<i64>>(5)?.map(Timestamp);
+        task.snoozed_until = row.get::<_, Option<i64>>(6)?.map(Timestamp);
+    }
+    Ok(task)
 }
 
 pub(crate) fn insert_decisions(

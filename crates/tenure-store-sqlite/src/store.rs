@@ -13,11 +13,14 @@ use tenure_core::decision::Decision;
 use tenure_core::define::Audience;
 use tenure_core::effect::EnrollmentChange;
 use tenure_core::id::{
-    AccountId, DecisionId, EnrollmentId, EventId, MessageId, PersonId, RootId, SubjectId, TaskId,
+    AccountId, DecisionId, EnrollmentId, EventId, MessageId, PersonId, RootId, SubjectId,
+    SuppressionId, TaskId,
 };
 use tenure_core::log::Position;
 use tenure_core::time::Timestamp;
-use tenure_store::query::{DecisionFilter, EnrollmentFilter, MessageFilter, TaskFilter};
+use tenure_store::query::{
+    DecisionFilter, EnrollmentFilter, MessageFilter, RefusalFilter, TaskFilter,
+};
 use tenure_store::{Batch, DEDUP_RETENTION_MS, Page, Store, StoreError, row};
 
 use crate::connection::{self, DATABASE_FILE, Options, Readers};
@@ -27,7 +30,7 @@ use crate::housekeeping::{self, Bell};
 use crate::key::Bits;
 use crate::list::Cursor;
 use crate::tally::{self, Counted};
-use crate::{commit, log, message, migrate, output, state, timeline};
+use crate::{commit, log, message, migrate, output, refusal, state, timeline};
 
 /// Pages a backup copies between two reports: 4 MiB.
 const BACKUP_STEP_PAGES: i32 = 1_024;
@@ -292,6 +295,19 @@ impl Store for SqliteStore {
         })
     }
 
+    fn refusals(
+        &self,
+        filter: &RefusalFilter,
+        page: &Page,
+    ) -> Result<Vec<(SuppressionId, row::Refusal)>, StoreError> {
+        let after = page.after_instant()?;
+        self.read(|connection| refusal::list(connection, filter, after, page))
+    }
+
+    fn refusal(&self, id: SuppressionId) -> Result<Option<row::Refusal>, StoreError> {
+        self.read(|connection| refusal::get(connection, id))
+    }
+
     fn plans(&self) -> Result<Vec<row::PlanRow>, StoreError> {
         self.read(|connection| {
             connection
@@ -366,6 +382,10 @@ impl Store for SqliteStore {
     fn tasks(&self, filter: &TaskFilter, page: &Page) -> Result<Vec<row::Task>, StoreError> {
         let after = Cursor::new(page.after_instant::<TaskId>()?);
         self.read(|connection| output::tasks(connection, filter, after, page))
+    }
+
+    fn task(&self, id: TaskId) -> Result<Option<row::Task>, StoreError> {
+        self.read(|connection| output::task(connection, id))
     }
 
     fn members(&self, segment: &str, page: &Page) -> Result<Vec<row::Member>, StoreError> {

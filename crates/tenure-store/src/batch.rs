@@ -46,9 +46,9 @@ pub struct Batch {
 
     /// What dispatch did to messages.
     pub dispatched: Vec<MessageUpdate>,
-    /// Address keys to suppress (with a reason) or to free (`None`).
-    pub suppressions: Vec<(u128, Option<Box<str>>)>,
-    /// Tasks completed or reopened.
+    /// Keys of addresses and choices to suppress, or to free (`None`), in order.
+    pub suppressions: Vec<(u128, Option<row::Refusal>)>,
+    /// What humans did to tasks.
     pub task_updates: Vec<TaskUpdate>,
 
     /// A set of definitions to keep; left as it is if that version is there.
@@ -92,11 +92,17 @@ pub struct MessageUpdate {
     pub forget: bool,
 }
 
-/// A task changed by a human.
+/// A task changed by a human: how it stands from now on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TaskUpdate {
     /// Which.
     pub id: TaskId,
+    /// Whose it is.
+    pub owner: Option<Box<str>>,
+    /// When it is due.
+    pub due_at: Option<Timestamp>,
+    /// It rests until then.
+    pub snoozed_until: Option<Timestamp>,
     /// When it was completed, or `None` to reopen it.
     pub completed_at: Option<Timestamp>,
     /// What came of it.

@@ -16,7 +16,9 @@ pub mod memory;
 pub mod query;
 pub mod row;
 
-use tenure_core::id::{AccountId, EventId, MessageId, PersonId, RootId, SubjectId};
+use tenure_core::id::{
+    AccountId, EventId, MessageId, PersonId, RootId, SubjectId, SuppressionId, TaskId,
+};
 use tenure_core::log::Position;
 use tenure_core::time::Timestamp;
 
@@ -121,6 +123,15 @@ pub trait Store: Send + Sync {
     /// For each address key, whether it is suppressed and why.
     fn suppressions(&self, keys: &[u128]) -> Result<Vec<Option<Box<str>>>, StoreError>;
 
+    /// Refusals by filter, newest first.
+    fn refusals(
+        &self,
+        filter: &query::RefusalFilter,
+        page: &Page,
+    ) -> Result<Vec<(SuppressionId, row::Refusal)>, StoreError>;
+    /// One refusal.
+    fn refusal(&self, id: SuppressionId) -> Result<Option<row::Refusal>, StoreError>;
+
     // --- definitions ---------------------------------------------------------------------
 
     /// All published plans, oldest first.
@@ -152,6 +163,8 @@ pub trait Store: Send + Sync {
     fn enrollment_counts(&self) -> Result<Vec<row::EnrollmentCount>, StoreError>;
     /// Tasks by filter, newest first.
     fn tasks(&self, filter: &query::TaskFilter, page: &Page) -> Result<Vec<row::Task>, StoreError>;
+    /// One task.
+    fn task(&self, id: TaskId) -> Result<Option<row::Task>, StoreError>;
     /// Members of a segment in id order, with since when.
     fn members(&self, segment: &str, page: &Page) -> Result<Vec<row::Member>, StoreError>;
     /// Number of members of each segment that has any.

@@ -10,7 +10,7 @@ use tenure_core::id::{PersonId, SubjectId};
 use tenure_core::time::Timestamp;
 
 use crate::StoreError;
-use crate::row::{Message, MessageState, Task};
+use crate::row::{Message, MessageState, Refusal, RefusalKind, Task};
 
 /// The most rows one page may have.
 pub const MAX_PAGE_ROWS: usize = 1_000;
@@ -119,6 +119,25 @@ pub struct TaskFilter {
     pub audience: Option<Audience>,
 }
 
+/// Which refusals.
+#[derive(Debug, Clone, Default)]
+pub struct RefusalFilter {
+    /// Of this kind.
+    pub kind: Option<RefusalKind>,
+    /// This person's.
+    pub person: Option<PersonId>,
+}
+
+impl RefusalFilter {
+    /// Whether a refusal is wanted.
+    pub fn admits(&self, refusal: &Refusal) -> bool {
+        is(self.kind.as_ref(), &refusal.kind)
+            && self
+                .person
+                .is_none_or(|person| refusal.person == Some(person))
+    }
+}
+
 impl MessageFilter {
     /// Whether a message is wanted.
     pub fn admits(&self, message: &Message) -> bool {
@@ -155,7 +174,7 @@ impl TaskFilter {
     /// Whether a task is wanted.
     pub fn admits(&self, task: &Task) -> bool {
         let intent = &task.intent;
-        (self.owner.is_none() || self.owner.as_deref() == intent.owner.as_deref())
+        (self.owner.is_none() || self.owner.as_deref() == task.owner.as_deref())
             && is(self.subject.as_ref(), &intent.subject)
             && self
                 .open

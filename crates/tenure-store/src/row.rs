@@ -7,7 +7,7 @@ use tenure_core::log::{PlanVersion, Position};
 use tenure_core::time::Timestamp;
 
 use crate::StoreError;
-use crate::batch::MessageUpdate;
+use crate::batch::{MessageUpdate, TaskUpdate};
 
 /// Log entries written by one commit, encoded by [`tenure_core::log::encode`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,10 +148,64 @@ impl Message {
 pub struct Task {
     /// What the engine decided.
     pub intent: TaskIntent,
+    /// Whose it is now.
+    pub owner: Option<Box<str>>,
+    /// When it is due now.
+    pub due_at: Option<Timestamp>,
+    /// It rests until then.
+    pub snoozed_until: Option<Timestamp>,
     /// When it was completed.
     pub completed_at: Option<Timestamp>,
     /// What came of it.
     pub outcome: Option<Box<str>>,
+}
+
+impl Task {
+    /// How a task stands when the engine has just created it.
+    pub fn new(intent: TaskIntent) -> Self {
+        Self {
+            owner: intent.owner.clone(),
+            due_at: intent.due_at,
+            snoozed_until: None,
+            completed_at: None,
+            outcome: None,
+            intent,
+        }
+    }
+
+    /// Applies what a human did.
+    pub fn update(&mut self, update: &TaskUpdate) {
+        self.owner.clone_from(&update.owner);
+        self.due_at = update.due_at;
+        self.snoozed_until = update.snoozed_until;
+        self.completed_at = update.completed_at;
+        self.outcome.clone_from(&update.outcome);
+    }
+}
+
+/// What may not be written to, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// What is refused.
+    pub kind: RefusalKind,
+    /// Whose address or choice it is, where that is known.
+    pub person: Option<PersonId>,
+    /// The topic of a choice; `None` is all marketing.
+    pub topic: Option<Box<str>>,
+    /// Since when.
+    pub at: Timestamp,
+    /// Why; never an address.
+    pub reason: Box<str>,
+}
+
+/// Kinds of refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalKind {
+    /// Nothing may go to an address.
+    Address,
+    /// A person does not want a topic, or any marketing.
+    Topic,
 }
 
 /// A member of a segment.

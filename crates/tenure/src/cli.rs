@@ -3,8 +3,9 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    apply, backup, completions, dead_letters, demo, diff, doctor, enrollments, export, generate,
-    import, init, keys, listing, messages, programs, restore, serve, settings, test, validate, why,
+    apply, backup, completions, dead_letters, definitions, demo, diff, doctor, enrollments, export,
+    generate, import, init, keys, listing, messages, programs, restore, serve, settings,
+    suppressions, templates, test, validate, why,
 };
 
 /// Tenure: the customer retention engine that proves itself.
@@ -78,6 +79,17 @@ pub(crate) enum Command {
     /// List work for humans
     #[command(subcommand)]
     Tasks(listing::Tasks),
+    /// List, add and remove addresses nothing may go to
+    #[command(subcommand)]
+    Suppressions(suppressions::Suppressions),
+    /// Note what a person wants: a topic, or any marketing
+    Consent(suppressions::Consent),
+    /// List, show and remove definitions in force
+    #[command(subcommand)]
+    Definitions(definitions::Definitions),
+    /// List, preview and try templates
+    #[command(subcommand)]
+    Templates(templates::Templates),
     /// List and replay what could not be processed
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLetters),

@@ -285,3 +285,155 @@ fn every_mapping_that_comes_with_tenure_maps_a_row_of_its_layout() {
         );
     }
 }
+
+/// Asks until `found` says yes to what `ask` gives, for at most half a minute.
+fn poll<T>(mut ask: impl FnMut() -> T, found: impl Fn(&T) -> bool) -> T {
+    let begun = std::time::Instant::now();
+    loop {
+        let got = ask();
+        if found(&got) || begun.elapsed().as_secs() > 30 {
+            return got;
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn metrics_tell_what_happened() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data").display().to_string();
+    let made = run(&["init", "--data", &data, "--json"]);
+    let keys: Value = serde_json::from_slice(&made.stdout).unwrap();
+    let served = Served::start(&data);
+    let definitions = folder.path().join("all.yaml");
+    let text = "policy: default\ntimezone: UTC\ntopics: [ { name: news, title: News, default: subscribed } ]\n---\nprogram: hello\naudience: person\ntopic: news\nenter: { event: signed_up }\nsteps:\n  - wait: 1s\n  - send: email\n    template: hello\n";
+    std::fs::write(&definitions, text).unwrap();
+    std::fs::write(
+        folder.path().join("hello.mjml"),
+        "---\nsubject: Hello\n---\n<mjml><mj-body></mj-body></mjml>",
+    )
+    .unwrap();
+    let token = keys["api_token"].as_str().unwrap();
+    let path = folder.path().display().to_string();
+    let files = [
+        definitions.display().to_string(),
+        format!("{path}/hello.mjml"),
+    ];
+    let applied = run(&[
+        "apply",
+        "--url",
+        &served.url,
+        "--token",
+        token,
+        &files[0],
+        &files[1],
+    ]);
+    assert!(applied.status.success(), "{}", text_of(&applied));
+    let batch = serde_json::json!({"writeKey": keys["write_key"], "batch": [
+        {"type": "identify", "userId": "u1", "traits": {"email": "u1@example.com"}},
+        {"type": "track", "userId": "u1", "event": "signed_up"},
+        {"type": "track", "userId": "u1"},
+    ]});
+    let sent = ureq::post(format!("{}/v1/batch", served.url)).send_json(&batch);
+    assert_eq!(sent.unwrap().status(), 200);
+    let metrics = || {
+        let mut answer = ureq::get(format!("{}/metrics", served.url)).call().unwrap();
+        answer.body_mut().read_to_string().unwrap()
+    };
+    let shown = poll(metrics, |text| text.contains("tenure_messages_total{"));
+    let value = |name: &str| -> f64 {
+        let line = shown
+            .lines()
+            .find(|line| line.split([' ', '{']).next() == Some(name));
+        let line = line.unwrap_or_else(|| panic!("no {name} in {shown}"));
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    for name in [
+        "tenure_ingest_accepted_total",
+        "tenure_ingest_rejected_total",
+        "tenure_log_entries_total",
+        "tenure_wakes_total",
+        "tenure_messages_total",
+        "tenure_backfill_ratio",
+        "tenure_disk_free_bytes",
+        "tenure_commit_seconds_count",
+        "tenure_apply_seconds_count",
+        "tenure_dispatch_seconds_count",
+    ] {
+        assert!(value(name) > 0.0, "{name} in {shown}");
+    }
+    for name in [
+        "tenure_ingest_duplicates_total",
+        "tenure_commit_failures_total",
+        "tenure_worker_failures_total",
+        "tenure_dead_letters_total",
+        "tenure_queue_jobs",
+        "tenure_lag_entries",
+        "tenure_reports_recorded_total",
+        "tenure_reports_ignored_total",
+    ] {
+        assert!(value(name) >= 0.0, "{name}");
+    }
+    let doctor = run(&["doctor", "--url", &served.url, "--token", token]);
+    assert!(text_of(&doctor).contains("disk: "), "{}", text_of(&doctor));
+    assert!(doctor.status.success(), "{}", text_of(&doctor));
+}
+
+#[test]
+fn templates_definitions_and_suppressions_are_steered_from_the_shell() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data").display().to_string();
+    let made = run(&["init", "--data", &data, "--json"]);
+    let keys: Value = serde_json::from_slice(&made.stdout).unwrap();
+    let served = Served::start(&data);
+    let call = |words: &[&str]| {
+        let token = keys["api_token"].as_str().unwrap();
+        let made = run(&[words, &["--url", &served.url, "--token", token]].concat());
+        assert!(made.status.success(), "{words:?}: {}", text_of(&made));
+        text_of(&made)
+    };
+    let files = folder.path().join("files");
+    std::fs::create_dir(&files).unwrap();
+    std::fs::write(
+        files.join("hi.mjml"),
+        "---\nsubject: Hi {{ person.name }}\n---\n<mjml><mj-body><mj-section><mj-column><mj-text>Dear {{ person.name }}</mj-text></mj-column></mj-section></mj-body></mjml>",
+    )
+    .unwrap();
+    std::fs::write(
+        files.join("a.yaml"),
+        "segment: a\naudience: person\nwhen: count(\"x\") > 1\n",
+    )
+    .unwrap();
+    let sample = folder.path().join("sample.json").display().to_string();
+    std::fs::write(&sample, "{\"person\": {\"name\": \"Kim\"}}").unwrap();
+    call(&["apply", &files.display().to_string()]);
+    assert!(call(&["definitions", "list", "--kind", "segment"]).contains("a.yaml"));
+    assert!(call(&["definitions", "show", "segment", "a"]).starts_with("segment: a\n"));
+    assert!(call(&["templates", "list"]).contains("hi"));
+    let shown = call(&["templates", "preview", "hi", "--data", &sample]);
+    assert!(
+        shown.contains("Subject: Hi Kim") && shown.contains("Dear Kim"),
+        "{shown}"
+    );
+    call(&[
+        "templates",
+        "test",
+        "hi",
+        "--to",
+        "team@example.com",
+        "--data",
+        &sample,
+    ]);
+    call(&["definitions", "remove", "segment", "a"]);
+    assert!(call(&["definitions", "list", "--kind", "segment"]).contains("nothing is defined"));
+
+    call(&["suppressions", "add", "a@example.com", "--reason", "asked"]);
+    let listed: Value = serde_json::from_str(&call(&["suppressions", "list", "--json"])).unwrap();
+    let id = listed["data"][0]["id"].as_str().unwrap();
+    call(&["suppressions", "remove", id]);
+    assert!(call(&["suppressions", "list"]).contains("no address is suppressed"));
+}
+
+fn text_of(output: &Output) -> String {
+    text(&output.stdout) + &text(&output.stderr)
+}

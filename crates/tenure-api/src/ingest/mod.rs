@@ -198,7 +198,10 @@ async fn single(
     let parsed = {
         let unique = || ingest.unique_id();
         let cx = ingest.circumstances(false, &unique);
-        parse_call(body::text(&bytes)?, kind, &ingest.limits, &cx).map_err(problem)?
+        parse_call(body::text(&bytes)?, kind, &ingest.limits, &cx).map_err(|fault| {
+            crate::telemetry::rejected(1);
+            problem(fault)
+        })?
     };
     ingest.finish(&parts.headers, parsed).await
 }

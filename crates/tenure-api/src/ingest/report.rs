@@ -23,6 +23,7 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn new(ingested: Ingested, rejected: Vec<Rejected>) -> Self {
+        crate::telemetry::rejected(rejected.len());
         let taken = ingested.accepted_count + ingested.duplicate_count;
         Self {
             success: taken > 0 || rejected.is_empty(),

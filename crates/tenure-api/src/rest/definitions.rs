@@ -2,17 +2,22 @@
 
 use std::collections::BTreeMap;
 
+use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponseParts, ResponseParts};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tenure_app::commands::Rendered;
+use tenure_app::node::Node;
 use tenure_app::publish::{Preview, Publication, PublishRequest};
 use tenure_core::define::SourceFile;
 use tenure_core::log::OnPublish;
 
 use super::params::{Input, Params};
-use super::{Answer, answer};
+use super::{Answer, answer, ask};
 use crate::ApiState;
+use crate::problem::{Code, Problem};
 
 /// Who is noted as the author of what comes through the API.
 const AUTHOR: &str = "api";
@@ -44,35 +49,104 @@ pub(super) struct DefinitionRow {
 }
 
 /// All definitions and templates in force.
-#[utoipa::path(get, path = "/definitions", responses((status = 200, body = DefinitionsRow)))]
-pub(super) async fn list(State(state): State<ApiState>, params: Params) -> Answer<DefinitionsRow> {
-    params.only(&["cursor", "limit"])?;
-    answer(&state, |node| {
-        let version = node.store().plans()?.last().map_or(0, |row| row.version);
-        let catalog = node.catalog()?;
-        let documents = catalog.documents.into_iter().map(|document| DefinitionRow {
-            kind: document.kind,
-            name: document.name,
-            language: None,
-            path: document.path,
-            text: document.text,
-            version: Some(document.version),
-        });
-        let templates = catalog.templates.into_iter().map(|template| DefinitionRow {
-            kind: "template".to_owned(),
-            name: template.name,
-            language: template.language,
-            path: template.path,
-            text: template.text,
-            version: None,
-        });
-        Ok(DefinitionsRow {
-            version,
-            data: documents.chain(templates).collect(),
-            next_cursor: None,
+#[utoipa::path(get, path = "/definitions", params(("kind" = Option<String>, Query),
+    ("cursor" = Option<String>, Query), ("limit" = Option<usize>, Query)), responses((status = 200, body = DefinitionsRow)))]
+pub(super) async fn list(
+    State(state): State<ApiState>,
+    params: Params,
+) -> Result<(Tag, Json<DefinitionsRow>), Problem> {
+    let params = params.only(&["kind", "cursor", "limit"])?;
+    let kind = params.text("kind");
+    let found = ask(&state, move |node| {
+        rows(node, |row| {
+            kind.as_ref().is_none_or(|kind| *kind == row.kind)
         })
     })
-    .await
+    .await?;
+    Ok((Tag(found.version), Json(found)))
+}
+
+/// One definition, or all languages of one template.
+#[utoipa::path(get, path = "/definitions/{kind}/{name}", params(("kind" = String, Path), ("name" = String, Path)), responses((status = 200, body = DefinitionsRow)))]
+pub(super) async fn show(
+    State(state): State<ApiState>,
+    Path((kind, name)): Path<(String, String)>,
+    params: Params,
+) -> Result<(Tag, Json<DefinitionsRow>), Problem> {
+    params.only(&[])?;
+    let found = ask(&state, move |node| {
+        let found = rows(node, |row| row.kind == kind && row.name == name)?;
+        if found.data.is_empty() {
+            return Err(Problem::not_found("definition", &format!("{kind} {name}")));
+        }
+        Ok(found)
+    })
+    .await?;
+    Ok((Tag(found.version), Json(found)))
+}
+
+/// The entity tag of everything in force: the plan's number. `If-Match` with it makes a change
+/// fail when somebody else published meanwhile.
+pub(super) struct Tag(u32);
+
+impl IntoResponseParts for Tag {
+    type Error = std::convert::Infallible;
+
+    fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Self::Error> {
+        if let Ok(tag) = HeaderValue::from_str(&format!("\"plan-{}\"", self.0)) {
+            parts.headers_mut().insert(header::ETAG, tag);
+        }
+        Ok(parts)
+    }
+}
+
+/// The plan that `If-Match` names.
+fn expected(headers: &HeaderMap) -> Result<Option<u32>, Problem> {
+    let Some(tag) = headers.get(header::IF_MATCH) else {
+        return Ok(None);
+    };
+    let tag = tag.to_str().unwrap_or_default().trim();
+    if tag == "*" {
+        return Ok(None);
+    }
+    let number = tag
+        .strip_prefix("\"plan-")
+        .and_then(|rest| rest.strip_suffix('"'));
+    number
+        .and_then(|number| number.parse().ok())
+        .map(Some)
+        .ok_or_else(|| {
+            Problem::new(
+                Code::Stale,
+                "`If-Match` is not an ETag of these definitions",
+            )
+        })
+}
+
+fn rows(node: &Node, wanted: impl Fn(&DefinitionRow) -> bool) -> Result<DefinitionsRow, Problem> {
+    let version = node.store().plans()?.last().map_or(0, |row| row.version);
+    let catalog = node.catalog()?;
+    let documents = catalog.documents.into_iter().map(|document| DefinitionRow {
+        kind: document.kind,
+        name: document.name,
+        language: None,
+        path: document.path,
+        text: document.text,
+        version: Some(document.version),
+    });
+    let templates = catalog.templates.into_iter().map(|template| DefinitionRow {
+        kind: "template".to_owned(),
+        name: template.name,
+        language: template.language,
+        path: template.path,
+        text: template.text,
+        version: None,
+    });
+    Ok(DefinitionsRow {
+        version,
+        data: documents.chain(templates).filter(wanted).collect(),
+        next_cursor: None,
+    })
 }
 
 /// Files to publish.
@@ -138,14 +212,19 @@ pub(super) async fn diff(
 }
 
 /// Publishes files, all or nothing.
-#[utoipa::path(post, path = "/definitions/apply", request_body = Change, responses((status = 200, body = Object), (status = 422, body = crate::problem::ProblemDocument)))]
+#[utoipa::path(post, path = "/definitions/apply", params(("If-Match" = Option<String>, Header, description = "An ETag of `GET /definitions`")), request_body = Change, responses((status = 200, body = Object), (status = 412, body = crate::problem::ProblemDocument), (status = 422, body = crate::problem::ProblemDocument)))]
 pub(super) async fn apply(
     State(state): State<ApiState>,
+    headers: HeaderMap,
     Input(files): Input<Change>,
 ) -> Answer<Applied> {
     let dry_run = files.dry_run;
+    let if_version = expected(&headers)?;
     answer(&state, move |node| {
-        let request = files.into();
+        let request = PublishRequest {
+            if_version,
+            ..files.into()
+        };
         if dry_run {
             let preview = node.validate(&request)?;
             return Ok(Applied::Preview { preview });
@@ -160,11 +239,14 @@ pub(super) async fn apply(
 pub(super) async fn delete(
     State(state): State<ApiState>,
     Path((kind, name)): Path<(String, String)>,
+    headers: HeaderMap,
 ) -> Answer<Publication> {
+    let if_version = expected(&headers)?;
     answer(&state, move |node| {
         let request = PublishRequest {
             removed: vec![(kind, name)],
             author: AUTHOR.to_owned(),
+            if_version,
             ..PublishRequest::default()
         };
         Ok(node.publish(&request)?)

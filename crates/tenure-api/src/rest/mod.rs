@@ -6,6 +6,8 @@ mod programs;
 mod records;
 mod rows;
 mod subjects;
+mod suppressions;
+mod tasks;
 mod transfer;
 mod workspace;
 
@@ -109,20 +111,28 @@ fn documented() -> OpenApiRouter<ApiState> {
         .routes(routes!(records::message_preview))
         .routes(routes!(records::resend))
         .routes(routes!(records::cancel))
-        .routes(routes!(records::tasks))
-        .routes(routes!(records::complete))
+        .routes(routes!(tasks::tasks))
+        .routes(routes!(tasks::task))
+        .routes(routes!(tasks::assign))
+        .routes(routes!(tasks::snooze))
+        .routes(routes!(tasks::complete))
+        .routes(routes!(tasks::reopen))
+        .routes(routes!(suppressions::list, suppressions::add))
+        .routes(routes!(suppressions::remove))
+        .routes(routes!(suppressions::refused_topics))
         .routes(routes!(records::dead_letters))
         .routes(routes!(records::replay))
         .routes(routes!(definitions::list))
         .routes(routes!(definitions::validate))
         .routes(routes!(definitions::diff))
         .routes(routes!(definitions::apply))
-        .routes(routes!(definitions::delete))
+        .routes(routes!(definitions::show, definitions::delete))
         .routes(routes!(definitions::template_preview))
         .routes(routes!(definitions::test_send))
         .routes(routes!(transfer::import))
         .routes(routes!(transfer::export))
         .routes(routes!(transfer::bounces))
+        .routes(routes!(transfer::backup))
 }
 
 fn document(mut api: OpenApi) -> OpenApi {

@@ -13,7 +13,7 @@ use tenure_core::id::SubjectId;
 use tenure_core::lang::sentence;
 use tenure_core::plan::Plan;
 
-use super::params::{Input, Nothing, Params};
+use super::params::{Input, Params};
 use super::{Answer, Done, Rows, answer, query};
 use crate::ApiState;
 use crate::problem::{Code, Problem};
@@ -177,8 +177,11 @@ pub(super) struct PreviewRow {
     checked_count: u64,
     /// Whether those were all there are.
     complete: bool,
-    /// Those for which the entry holds now; null when entry hangs on something that happens.
+    /// Those for which the entry holds now, in the sense of `note`; null when entry hangs on
+    /// something that happens.
     matching_count: Option<u64>,
+    /// What is counted, or why nothing can be.
+    note: &'static str,
     /// Of these, those inside already.
     inside_count: u64,
     /// Ids of some who match and are not inside.
@@ -209,6 +212,7 @@ pub(super) async fn preview(
             checked_count: found.checked_count,
             complete: found.complete,
             matching_count: found.matching_count,
+            note: found.note,
             inside_count: found.inside_count,
             sample: found.sample.iter().map(ToString::to_string).collect(),
         })
@@ -282,16 +286,24 @@ pub(super) struct BroadcastRow {
     member_count: u64,
 }
 
+/// To whom a broadcast goes.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Broadcasting {
+    /// Another segment of the same audience than the program's own.
+    segment: Option<String>,
+}
+
 /// Sends a broadcast to the members its segment has now.
-#[utoipa::path(post, path = "/programs/{program}/broadcast", params(("program" = String, Path)), responses((status = 200, body = BroadcastRow)))]
+#[utoipa::path(post, path = "/programs/{program}/broadcast", params(("program" = String, Path)), request_body = Broadcasting, responses((status = 200, body = BroadcastRow)))]
 pub(super) async fn broadcast(
     State(state): State<ApiState>,
     Path(name): Path<String>,
-    Input(Nothing {}): Input<Nothing>,
+    Input(body): Input<Broadcasting>,
 ) -> Answer<BroadcastRow> {
     answer(&state, move |node| {
         Ok(BroadcastRow {
-            member_count: node.broadcast(&name)?,
+            member_count: node.broadcast(&name, body.segment.as_deref())?,
         })
     })
     .await

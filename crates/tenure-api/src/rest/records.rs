@@ -1,24 +1,21 @@
-//! What programs did: enrollments, decisions, messages, tasks, dead letters.
+//! What programs did: enrollments, decisions, messages, dead letters.
 
 use std::collections::BTreeMap;
 
 use axum::extract::{Path, State};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 use tenure_app::commands::Rendered;
 use tenure_app::query::Listed;
-use tenure_core::define::Audience;
-use tenure_core::id::{MessageId, SubjectId, TaskId};
+use tenure_core::id::{MessageId, SubjectId};
 use tenure_core::log::{Body, Event, decode};
-use tenure_store::query::{
-    DecisionFilter, EnrollmentFilter, MessageFilter, TaskFilter, instant_cursor,
-};
+use tenure_store::query::{DecisionFilter, EnrollmentFilter, MessageFilter, instant_cursor};
 use tenure_store::row::DeadLetter;
 use tenure_store::{Batch, Page};
 
-use super::params::{Input, Params, one_more};
+use super::params::{Params, one_more};
 use super::programs::act;
-use super::rows::{DecisionRow, EnrollmentRow, MessageRow, TaskRow};
+use super::rows::{DecisionRow, EnrollmentRow, MessageRow};
 use super::{Answer, Done, Rows, answer, query};
 use crate::ApiState;
 use crate::problem::Problem;
@@ -216,50 +213,6 @@ pub(super) async fn resend(State(state): State<ApiState>, Path(id): Path<String>
 pub(super) async fn cancel(State(state): State<ApiState>, Path(id): Path<String>) -> Answer<Done> {
     let id = message_id(&id)?;
     act(&state, move |node| Ok(node.cancel(id)?)).await
-}
-
-/// Tasks, the latest first.
-#[utoipa::path(get, path = "/tasks", params(("owner" = Option<String>, Query), ("subject" = Option<String>, Query),
-    ("open" = Option<bool>, Query), ("audience" = Option<String>, Query),
-    ("cursor" = Option<String>, Query), ("limit" = Option<usize>, Query)), responses((status = 200, body = Rows<TaskRow>)))]
-pub(super) async fn tasks(State(state): State<ApiState>, params: Params) -> Answer<Rows<TaskRow>> {
-    let params = params.only(&["owner", "subject", "open", "audience", "cursor", "limit"])?;
-    let page = params.page()?;
-    let filter = TaskFilter {
-        owner: params.text("owner"),
-        subject: params.parsed("subject")?,
-        open: params.parsed("open")?,
-        audience: params.word::<Audience>("audience")?,
-    };
-    answer(&state, move |node| {
-        let rows = node.store().tasks(&filter, &one_more(&page))?;
-        let listed = Listed::cut(rows, page.limit, |row| {
-            instant_cursor(row.intent.created_at, row.intent.id)
-        });
-        Ok(listed.map(TaskRow::from).into())
-    })
-    .await
-}
-
-/// What came of a task.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Completion {
-    outcome: Option<String>,
-}
-
-/// Completes a task.
-#[utoipa::path(post, path = "/tasks/{task}/complete", params(("task" = String, Path)), request_body = Completion, responses((status = 200, body = Done)))]
-pub(super) async fn complete(
-    State(state): State<ApiState>,
-    Path(id): Path<String>,
-    Input(body): Input<Completion>,
-) -> Answer<Done> {
-    let id: TaskId = id.parse().map_err(|_| Problem::not_found("task", &id))?;
-    act(&state, move |node| {
-        Ok(node.complete_task(id, body.outcome.as_deref())?)
-    })
-    .await
 }
 
 /// A log entry that could not be processed.

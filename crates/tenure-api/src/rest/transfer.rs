@@ -1,5 +1,6 @@
 //! Much at once: imports, exports, bounce reports.
 
+use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
@@ -12,13 +13,14 @@ use tenure_app::node::Node;
 use tenure_app::query::Item;
 use tenure_core::define::Audience;
 use tenure_core::log::{Body as Entry, decode};
-use tenure_store::Page;
+use tenure_store::{Page, StoreError};
 use tokio::sync::mpsc::{Sender, channel};
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::io::ReaderStream;
 
 use super::params::Params;
 use super::rows::{AccountRow, PersonRow, TimelineRow};
-use super::{Answer, answer, query};
+use super::{Answer, answer, ask, query};
 use crate::ApiState;
 use crate::ingest::{IngestLimits, Report, body_text, read_body, says_historical};
 use crate::problem::Problem;
@@ -166,6 +168,32 @@ fn events(node: &Node, lines: &mut Lines) -> Result<(), Problem> {
         }
     }
     Ok(())
+}
+
+/// A consistent copy of all data as one SQLite file, made while work goes on.
+#[utoipa::path(get, path = "/backup", responses((status = 200, content_type = "application/vnd.sqlite3", body = String)))]
+pub(super) async fn backup(
+    State(state): State<ApiState>,
+    params: Params,
+) -> Result<Response, Problem> {
+    params.only(&[])?;
+    let folder = Arc::clone(&state.scratch);
+    let file = ask(&state, move |node| copy(node, &folder)).await?;
+    let body = Body::from_stream(ReaderStream::new(tokio::fs::File::from_std(file)));
+    Ok(([(header::CONTENT_TYPE, "application/vnd.sqlite3")], body).into_response())
+}
+
+/// Makes the copy and opens it. Its name is gone before it is read, so it vanishes with the
+/// request.
+fn copy(node: &Node, folder: &FilePath) -> Result<std::fs::File, Problem> {
+    let fail = |error: std::io::Error| Problem::from(StoreError::Unwritable(error.to_string()));
+    let folder = tempfile::Builder::new()
+        .prefix(".backup-")
+        .tempdir_in(folder)
+        .map_err(fail)?;
+    let path = folder.path().join("copy.db");
+    node.store().backup(&path, &mut |_, _| {})?;
+    std::fs::File::open(path).map_err(fail)
 }
 
 /// What a report was.

@@ -1,8 +1,10 @@
 //! Definitions and templates through the API.
 
+use axum::body::Body;
+use axum::http::Request;
 use serde_json::json;
 
-use super::{World, files};
+use super::{World, files, read};
 
 #[tokio::test]
 async fn definitions_are_validated_compared_applied_and_listed() {
@@ -85,4 +87,36 @@ async fn templates_are_rendered_and_sent_for_a_look() {
             .0,
         400
     );
+}
+
+#[tokio::test]
+async fn a_change_made_for_an_older_plan_is_refused() {
+    let world = World::new().await;
+    let request = |tag: &str| {
+        Request::post("/api/v1/definitions/apply")
+            .header("Authorization", format!("Bearer {}", world.keys.api_token))
+            .header("If-Match", tag)
+            .body(Body::from(
+                json!({"files": [{"path": "b.yaml", "text": "segment: b\naudience: person\nwhen: count(\"b\") > 1\n"}]})
+                    .to_string(),
+            ))
+            .unwrap()
+    };
+    for stale in ["\"plan-0\"", "\"plan-7\"", "W/x"] {
+        let (status, body) = read(world.send(request(stale)).await).await;
+        assert_eq!(status, 412, "{body}");
+        assert!(body.contains("\"stale\""));
+    }
+    let tagged = Request::get("/api/v1/definitions/segment/signed-up")
+        .header("Authorization", format!("Bearer {}", world.keys.api_token))
+        .body(Body::empty())
+        .unwrap();
+    let response = world.send(tagged).await;
+    let tag = response.headers()["etag"].to_str().unwrap().to_owned();
+    assert!(read(response).await.1.contains("count(\\\"signed_up\\\")"));
+    assert_eq!(world.send(request(&tag)).await.status(), 200);
+    let missing = world.refused("GET", "definitions/segment/nope", None).await;
+    assert_eq!(missing, (404, "not-found".into()));
+    let templates = world.get("definitions?kind=template").await;
+    assert_eq!(templates["data"].as_array().unwrap().len(), 1);
 }

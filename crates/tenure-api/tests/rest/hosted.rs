@@ -51,7 +51,7 @@ async fn looking_at_the_unsubscribe_page_unsubscribes_nobody() {
     let (status, page) = visit(&world, "GET", &path, "").await;
     assert_eq!(status, 200);
     assert!(page.contains("<form method=\"post\"") && page.contains("Onboarding"));
-    assert!(!page.contains("<script"));
+    assert!(!page.contains("<script") && !page.contains("style="));
     assert_eq!(subscribed(&world).await, json!(null));
 }
 
@@ -135,4 +135,46 @@ async fn a_bounce_report_that_is_not_ours_is_said_to_be_so() {
     let world = World::new().await;
     let (status, body) = world.post("bounces", json!("not a report")).await;
     assert_eq!((status.as_u16(), &body["recorded"]), (200, &json!(null)));
+}
+
+#[tokio::test]
+async fn the_pages_allow_nothing_but_their_own_style() {
+    let world = World::new().await;
+    let path = link(&world, "/u/");
+    let asked = |path: String| Request::get(path).body(Body::empty()).unwrap();
+    let response = world.send(asked(path)).await;
+    let policy = response.headers()["content-security-policy"]
+        .to_str()
+        .unwrap();
+    assert!(policy.starts_with("default-src 'none'; style-src 'self'"));
+    assert!(!policy.contains("unsafe"));
+    let (_, page) = read(response).await;
+    let style = page
+        .split("href=\"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap();
+    let response = world.send(asked(style.to_owned())).await;
+    assert_eq!(
+        response.headers()["content-type"],
+        "text/css; charset=utf-8"
+    );
+    assert!(
+        read(response)
+            .await
+            .1
+            .contains("prefers-color-scheme: dark")
+    );
+}
+
+#[tokio::test]
+async fn everything_is_refused_by_one_button_and_taken_back_by_a_topic() {
+    let world = World::new().await;
+    let token = link(&world, "/u/").replace("/u/", "/p/");
+    let (_, page) = visit(&world, "POST", &token, "topic=onboarding&none=1").await;
+    assert!(page.contains("none of these now"), "{page}");
+    let (_, page) = visit(&world, "POST", &token, "topic=onboarding").await;
+    assert!(page.contains("value=\"onboarding\" checked"), "{page}");
 }

@@ -36,7 +36,7 @@ use crate::workspace::Workspace;
 use crate::writer::WriterHandle;
 
 pub use breaker::{Breaker, Passage};
-pub use compose::{Composed, Composer, address_key, consent_key};
+pub use compose::{Composed, Composer, address_key, consent_key, refused_address};
 pub(crate) use settle::fact;
 
 /// How many attempts a message gets.

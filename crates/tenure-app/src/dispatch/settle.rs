@@ -12,7 +12,8 @@ use tenure_store::batch::MessageUpdate;
 use tenure_store::row::{Message, MessageState};
 
 use super::{
-    DispatchSettings, Dispatcher, LONGEST_RETRY_MS, Refusal, WEBHOOK, address_key, retry_at,
+    DispatchSettings, Dispatcher, LONGEST_RETRY_MS, Refusal, WEBHOOK, address_key, refused_address,
+    retry_at,
 };
 use crate::error::AppError;
 use crate::writer::Job;
@@ -198,7 +199,8 @@ impl Dispatcher {
                 ));
                 if hard {
                     let key = address_key(&self.salt, &message.intent.to);
-                    batch.suppressions.push((key, Some("hard bounce".into())));
+                    let refusal = refused_address(message.intent.person, now, "hard bounce");
+                    batch.suppressions.push((key, Some(refusal)));
                 }
             }
             _ => {}

@@ -33,12 +33,34 @@ pub struct Prospects {
     pub checked_count: u64,
     /// Whether those were all there are.
     pub complete: bool,
-    /// Those for which the entry holds now; `None` when entry hangs on something that happens.
+    /// Those for which the entry holds now, in the sense of `note`; `None` when entry hangs on
+    /// something that happens.
     pub matching_count: Option<u64>,
     /// Of these, those that are inside already.
     pub inside_count: u64,
     /// Some of those that match and are not inside.
     pub sample: Vec<SubjectId>,
+    /// What is counted, or why nothing can be.
+    pub note: &'static str,
+}
+
+fn note(entry: &ProgramEntry) -> &'static str {
+    match entry {
+        ProgramEntry::When { .. } => {
+            "those for which the condition holds now; later ones enter when it becomes true"
+        }
+        ProgramEntry::Segment { .. } | ProgramEntry::Broadcast(_) => "present members",
+        ProgramEntry::Signal(_) => {
+            "those for which the signal's condition holds now; they enter when it fires anew"
+        }
+        ProgramEntry::Date { .. } => "those that have the date; each enters at its own time",
+        ProgramEntry::Schedule(_) => "everybody; they enter at the scheduled time",
+        ProgramEntry::Event { .. } => {
+            "subjects enter when the event happens; nobody can be counted before"
+        }
+        ProgramEntry::Api => "subjects enter by API or by hand; nobody can be counted before",
+        ProgramEntry::Closed => "an older version; nobody enters",
+    }
 }
 
 impl Query<'_> {
@@ -65,10 +87,23 @@ impl Query<'_> {
         };
         let condition = match &program.entry {
             ProgramEntry::When { index, .. } => Some(plan.conditions[index.0 as usize].key),
+            ProgramEntry::Signal(name) => plan
+                .signals
+                .iter()
+                .find(|signal| signal.name == *name)
+                .map(|signal| plan.conditions[signal.condition.0 as usize].key),
             _ => None,
         };
-        let mut prospects = Prospects::default();
-        if segment.is_none() && condition.is_none() {
+        let date = match &program.entry {
+            ProgramEntry::Date { property, .. } => Some(property),
+            _ => None,
+        };
+        let every = matches!(program.entry, ProgramEntry::Schedule(_));
+        let mut prospects = Prospects {
+            note: note(&program.entry),
+            ..Prospects::default()
+        };
+        if segment.is_none() && condition.is_none() && date.is_none() && !every {
             return Ok(prospects);
         }
         let (mut matching, mut after) = (0, None);
@@ -85,7 +120,9 @@ impl Query<'_> {
                 let matches = held.is_some_and(|held| held.value == Some(true))
                     || segment
                         .as_ref()
-                        .is_some_and(|segment| state.in_segment(segment));
+                        .is_some_and(|segment| state.in_segment(segment))
+                    || date.is_some_and(|name| state.traits.get(name).is_some())
+                    || every;
                 if !matches {
                     continue;
                 }

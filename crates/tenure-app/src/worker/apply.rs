@@ -13,6 +13,7 @@ use tenure_store::row::{Chunk, Mark};
 
 use super::{WAKES_PER_STEP, Worker};
 use crate::error::AppError;
+use crate::telemetry;
 
 impl Worker {
     /// Applies the entries of the next chunk, up to and including the first that concerns all
@@ -82,6 +83,7 @@ impl Worker {
     }
 
     fn wake_roots(&mut self, due: Vec<RootId>, until: Timestamp) -> Result<(), AppError> {
+        telemetry::woken(due.len());
         self.roots.load(self.store.as_ref(), &mut due.clone())?;
         // Output of a replay is committed. After its last entry that is not certain: an entry may
         // have left wake-ups at or before the committed time. What they give has derived ids.

@@ -247,6 +247,7 @@ impl Worker {
                     ..Batch::default()
                 };
                 self.writer.commit(batch, Vec::new())?;
+                crate::telemetry::set_aside(position);
             }
         }
         self.recover()

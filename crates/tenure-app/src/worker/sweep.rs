@@ -65,7 +65,25 @@ impl Worker {
                 engine::complete(&self.plan, &mut held.root, series, now, &mut self.out);
             }
             SweepPurpose::Broadcast(program) => {
-                engine::broadcast(&self.plan, &mut held.root, program, now, &mut self.out);
+                engine::broadcast(
+                    &self.plan,
+                    &mut held.root,
+                    program,
+                    None,
+                    now,
+                    &mut self.out,
+                );
+            }
+            SweepPurpose::BroadcastTo { program, segment } => {
+                let segment = Some(segment.as_ref());
+                engine::broadcast(
+                    &self.plan,
+                    &mut held.root,
+                    program,
+                    segment,
+                    now,
+                    &mut self.out,
+                );
             }
             SweepPurpose::Resume(program) => {
                 engine::resume(&self.plan, &mut held.root, program, now, &mut self.out);

@@ -88,10 +88,17 @@ impl Cx<'_> {
     }
 }
 
-/// Enters the members of a broadcast's segment.
-pub fn broadcast(plan: &Plan, root: &mut Root, program: &str, now: Timestamp, out: &mut Output) {
+/// Enters the members of a broadcast's segment, or of another one if that is named.
+pub fn broadcast(
+    plan: &Plan,
+    root: &mut Root,
+    program: &str,
+    segment: Option<&str>,
+    now: Timestamp,
+    out: &mut Output,
+) {
     for_each_subject(plan, root, now, out, |cx, subject| {
-        hooks::broadcast(cx, subject, program);
+        hooks::broadcast(cx, subject, program, segment);
     });
 }
 

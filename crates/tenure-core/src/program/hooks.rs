@@ -385,15 +385,19 @@ fn remove(cx: &mut Cx<'_>, subject: SubjectId, name: &str) {
     }
 }
 
-/// A broadcast is sent: the subject enters if it is in the segment now.
-pub(crate) fn broadcast(cx: &mut Cx<'_>, subject: SubjectId, name: &str) {
+/// A broadcast is sent: the subject enters if it is in the segment now, which is the program's
+/// own unless another is named.
+pub(crate) fn broadcast(cx: &mut Cx<'_>, subject: SubjectId, name: &str, other: Option<&str>) {
     let plan = cx.plan;
     let Some(at) = plan.program_index.current(name) else {
         return;
     };
     let program = &plan.programs[at];
-    if let ProgramEntry::Broadcast(segment) = &program.entry
-        && is_about(program, subject)
+    let ProgramEntry::Broadcast(own) = &program.entry else {
+        return;
+    };
+    let segment = other.unwrap_or(own);
+    if is_about(program, subject)
         && cx
             .root
             .subject(subject)

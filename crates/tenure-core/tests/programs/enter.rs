@@ -190,7 +190,14 @@ fn a_broadcast_goes_to_the_members_of_the_moment_once() {
     company.ann(r#"{"plan":"pro"}"#);
     for _ in 0..2 {
         let now = company.now;
-        engine::broadcast(&company.plan, &mut company.root, "p", now, &mut company.out);
+        engine::broadcast(
+            &company.plan,
+            &mut company.root,
+            "p",
+            None,
+            now,
+            &mut company.out,
+        );
     }
     let to: Vec<_> = company
         .out

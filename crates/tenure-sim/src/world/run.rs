@@ -320,7 +320,7 @@ impl World {
             Deed::Remove(program, person) => {
                 node.remove(program, SubjectId::Person(self.present(*person)))
             }
-            Deed::Broadcast => node.broadcast("announce").map(drop),
+            Deed::Broadcast => node.broadcast("announce", None).map(drop),
             Deed::Consent(person, topic, on) => node.consent(self.present(*person), *topic, *on),
             Deed::Suppress(person, on) => node.suppress(self.present(*person), *on, "by hand"),
             Deed::Resend => self.resend(node),

@@ -8,11 +8,15 @@ use parking_lot::Mutex;
 use tenure_core::decision::Decision;
 use tenure_core::define::Audience;
 use tenure_core::effect::{EnrollmentChange, MessageIntent};
-use tenure_core::id::{AccountId, EventId, MessageId, PersonId, RootId, SubjectId};
+use tenure_core::id::{
+    AccountId, EventId, MessageId, PersonId, RootId, SubjectId, SuppressionId, TaskId,
+};
 use tenure_core::log::Position;
 use tenure_core::time::Timestamp;
 use tenure_store::memory::MemoryStore;
-use tenure_store::query::{DecisionFilter, EnrollmentFilter, MessageFilter, Page, TaskFilter};
+use tenure_store::query::{
+    DecisionFilter, EnrollmentFilter, MessageFilter, Page, RefusalFilter, TaskFilter,
+};
 use tenure_store::{Batch, Store, StoreError, row};
 
 /// On which side of a commit the power goes.
@@ -231,6 +235,18 @@ impl Store for FaultyStore {
         self.inner.suppressions(keys)
     }
 
+    fn refusals(
+        &self,
+        filter: &RefusalFilter,
+        page: &Page,
+    ) -> Result<Vec<(SuppressionId, row::Refusal)>, StoreError> {
+        self.inner.refusals(filter, page)
+    }
+
+    fn refusal(&self, id: SuppressionId) -> Result<Option<row::Refusal>, StoreError> {
+        self.inner.refusal(id)
+    }
+
     fn plans(&self) -> Result<Vec<row::PlanRow>, StoreError> {
         self.inner.plans()
     }
@@ -265,6 +281,10 @@ impl Store for FaultyStore {
 
     fn tasks(&self, filter: &TaskFilter, page: &Page) -> Result<Vec<row::Task>, StoreError> {
         self.inner.tasks(filter, page)
+    }
+
+    fn task(&self, id: TaskId) -> Result<Option<row::Task>, StoreError> {
+        self.inner.task(id)
     }
 
     fn members(&self, segment: &str, page: &Page) -> Result<Vec<row::Member>, StoreError> {

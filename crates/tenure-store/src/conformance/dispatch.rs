@@ -1,13 +1,14 @@
 //! The outbox.
 
 use tenure_core::effect::MessageIntent;
-use tenure_core::id::MessageId;
+use tenure_core::id::{MessageId, PersonId, SuppressionId};
 use tenure_core::time::Timestamp;
 
-use super::Fresh;
 use super::sample::{commit, message, sent};
+use super::{Fresh, walk};
 use crate::batch::MessageUpdate;
-use crate::row::MessageState;
+use crate::query::{RefusalFilter, instant_cursor};
+use crate::row::{MessageState, Refusal, RefusalKind};
 use crate::{Batch, Store};
 
 fn decide(store: &dyn Store, messages: Vec<MessageIntent>) {
@@ -163,28 +164,71 @@ pub fn the_next_due_time_is_that_of_a_pending_message(fresh: &mut dyn Fresh) {
     assert_eq!(next(300), None);
 }
 
-pub fn suppressions_are_set_and_lifted(fresh: &mut dyn Fresh) {
-    let suppress = |store: &dyn Store, changes: &[(u128, Option<&str>)]| {
-        let changes = changes.iter();
-        let batch = Batch {
-            suppressions: changes
-                .map(|(key, reason)| (*key, reason.map(Into::into)))
-                .collect(),
-            ..Batch::default()
-        };
-        commit(store, &batch);
+fn refusal(kind: RefusalKind, person: Option<u128>, at: i64, reason: &str) -> Refusal {
+    Refusal {
+        kind,
+        person: person.map(PersonId),
+        topic: (kind == RefusalKind::Topic).then(|| "news".into()),
+        at: Timestamp(at),
+        reason: reason.into(),
+    }
+}
+
+fn suppress(store: &dyn Store, changes: Vec<(u128, Option<Refusal>)>) {
+    let batch = Batch {
+        suppressions: changes,
+        ..Batch::default()
     };
+    commit(store, &batch);
+}
+
+pub fn suppressions_are_set_and_lifted(fresh: &mut dyn Fresh) {
+    let address = |reason| Some(refusal(RefusalKind::Address, None, 1, reason));
     suppress(
         fresh.store(),
-        &[
-            (1, Some("bounced")),
-            (2, Some("complained")),
-            (3, Some("x")),
+        vec![
+            (1, address("bounced")),
+            (2, address("complained")),
+            (3, address("x")),
         ],
     );
-    suppress(fresh.store(), &[(1, Some("by hand")), (2, None), (4, None)]);
+    suppress(
+        fresh.store(),
+        vec![(1, address("by hand")), (2, None), (4, None)],
+    );
     fresh.reopen();
     let found = fresh.store().suppressions(&[4, 3, 2, 1]).unwrap();
     let expected = [None, Some("x"), None, Some("by hand")];
     assert_eq!(found, expected.map(|reason| reason.map(Into::into)));
+}
+
+pub fn refusals_are_paged_newest_first_and_filtered(fresh: &mut dyn Fresh) {
+    let all = [
+        (1, refusal(RefusalKind::Address, Some(7), 100, "bounced")),
+        (2, refusal(RefusalKind::Topic, Some(7), 300, "unsubscribed")),
+        (3, refusal(RefusalKind::Address, None, 300, "by hand")),
+        (4, refusal(RefusalKind::Address, Some(8), 200, "bounced")),
+    ];
+    let changes = all.clone().map(|(key, refusal)| (key, Some(refusal)));
+    suppress(fresh.store(), changes.to_vec());
+    fresh.reopen();
+    let store = fresh.store();
+    let with = |filter: RefusalFilter| -> Vec<u128> {
+        let rows = walk(
+            |page| store.refusals(&filter, page).unwrap(),
+            |(id, refusal)| instant_cursor(refusal.at, id),
+        );
+        for (id, refusal) in &rows {
+            assert_eq!(store.refusal(*id).unwrap().as_ref(), Some(refusal));
+        }
+        rows.iter().map(|(id, _)| id.0).collect()
+    };
+    assert_eq!(with(RefusalFilter::default()), [3, 2, 4, 1]);
+    let kind = Some(RefusalKind::Address);
+    let person = Some(PersonId(7));
+    let addresses = RefusalFilter { kind, person: None };
+    assert_eq!(with(addresses), [3, 4, 1]);
+    assert_eq!(with(RefusalFilter { kind: None, person }), [2, 1]);
+    assert_eq!(with(RefusalFilter { kind, person }), [1]);
+    assert_eq!(store.refusal(SuppressionId(9)).unwrap(), None);
 }

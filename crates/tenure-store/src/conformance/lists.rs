@@ -311,6 +311,9 @@ fn tasks(store: &dyn Store, filter: &TaskFilter) -> Vec<Task> {
 fn complete(id: u128, at: Option<i64>) -> TaskUpdate {
     TaskUpdate {
         id: TaskId(id),
+        owner: Some("sam".into()),
+        due_at: None,
+        snoozed_until: None,
         completed_at: at.map(Timestamp),
         outcome: at.map(|_| "they stay".into()),
     }
@@ -332,17 +335,54 @@ pub fn tasks_are_created_once_completed_and_reopened(fresh: &mut dyn Fresh) {
     );
     fresh.reopen();
     let open = Task {
-        intent: task(2, 100),
-        completed_at: None,
-        outcome: None,
+        due_at: None,
+        ..Task::new(task(2, 100))
+    };
+    let done = Task {
+        completed_at: Some(Timestamp(200)),
+        outcome: Some("they stay".into()),
+        ..open.clone()
     };
     let done = Task {
         intent: task(1, 100),
-        completed_at: Some(Timestamp(200)),
-        outcome: Some("they stay".into()),
+        ..done
     };
     let found = tasks(fresh.store(), &TaskFilter::default());
     assert_eq!(found, [open, done]);
+}
+
+pub fn a_task_stands_as_a_human_left_it(fresh: &mut dyn Fresh) {
+    let moved = TaskUpdate {
+        owner: Some("dana".into()),
+        due_at: Some(Timestamp(900)),
+        snoozed_until: Some(Timestamp(800)),
+        ..complete(1, None)
+    };
+    let batch = Batch {
+        tasks: vec![task(1, 100), task(2, 100)],
+        task_updates: vec![moved],
+        ..Batch::default()
+    };
+    commit(fresh.store(), &batch);
+    fresh.reopen();
+    let expected = Task {
+        owner: Some("dana".into()),
+        due_at: Some(Timestamp(900)),
+        snoozed_until: Some(Timestamp(800)),
+        ..Task::new(task(1, 100))
+    };
+    let store = fresh.store();
+    assert_eq!(store.task(TaskId(1)).unwrap(), Some(expected.clone()));
+    assert_eq!(
+        store.task(TaskId(2)).unwrap(),
+        Some(Task::new(task(2, 100)))
+    );
+    assert_eq!(store.task(TaskId(3)).unwrap(), None);
+    let danas = TaskFilter {
+        owner: Some("dana".into()),
+        ..TaskFilter::default()
+    };
+    assert_eq!(tasks(store, &danas), [expected]);
 }
 
 pub fn tasks_are_paged_and_filtered(fresh: &mut dyn Fresh) {
@@ -356,7 +396,13 @@ pub fn tasks_are_paged_and_filtered(fresh: &mut dyn Fresh) {
     all.push(other);
     let batch = Batch {
         tasks: all,
-        task_updates: vec![complete(2, Some(500)), complete(20, Some(500))],
+        task_updates: vec![
+            complete(2, Some(500)),
+            TaskUpdate {
+                owner: None,
+                ..complete(20, Some(500))
+            },
+        ],
         ..Batch::default()
     };
     commit(store, &batch);

@@ -73,7 +73,8 @@ macro_rules! conformance_suite {
                 a_forgotten_message_has_no_address_and_no_data
                 an_update_of_an_unknown_message_does_nothing
                 the_next_due_time_is_that_of_a_pending_message
-                suppressions_are_set_and_lifted;
+                suppressions_are_set_and_lifted
+                refusals_are_paged_newest_first_and_filtered;
             lists:
                 messages_are_paged_newest_first
                 messages_are_filtered
@@ -84,6 +85,7 @@ macro_rules! conformance_suite {
                 enrollments_are_paged_and_filtered
                 enrollments_are_counted_by_where_they_stand
                 tasks_are_created_once_completed_and_reopened
+                a_task_stands_as_a_human_left_it
                 tasks_are_paged_and_filtered
                 the_last_change_of_a_membership_counts
                 members_are_paged_in_id_order

@@ -53,11 +53,9 @@ impl Data {
             }
         }
         for intent in &batch.tasks {
-            self.tasks.entry(intent.id).or_insert_with(|| row::Task {
-                intent: intent.clone(),
-                completed_at: None,
-                outcome: None,
-            });
+            self.tasks
+                .entry(intent.id)
+                .or_insert_with(|| row::Task::new(intent.clone()));
         }
         for decision in &batch.decisions {
             self.decisions
@@ -150,8 +148,7 @@ impl Data {
         }
         for update in &batch.task_updates {
             if let Some(task) = self.tasks.get_mut(&update.id) {
-                task.completed_at = update.completed_at;
-                task.outcome.clone_from(&update.outcome);
+                task.update(update);
             }
         }
         if let Some(plan) = &batch.plan {

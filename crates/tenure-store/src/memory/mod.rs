@@ -45,7 +45,7 @@ struct Data {
     enrollments: BTreeMap<EnrollmentId, EnrollmentChange>,
     dead_letters: BTreeMap<u64, row::DeadLetter>,
     dead_letter_last: u64,
-    suppressions: BTreeMap<u128, Box<str>>,
+    suppressions: BTreeMap<u128, row::Refusal>,
     plans: BTreeMap<PlanVersion, row::PlanRow>,
 }
 

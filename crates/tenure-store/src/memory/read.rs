@@ -10,13 +10,15 @@ use std::str::FromStr;
 use tenure_core::decision::Decision;
 use tenure_core::define::Audience;
 use tenure_core::effect::EnrollmentChange;
-use tenure_core::id::{AccountId, EventId, MessageId, PersonId, RootId, SubjectId};
+use tenure_core::id::{
+    AccountId, EventId, MessageId, PersonId, RootId, SubjectId, SuppressionId, TaskId,
+};
 use tenure_core::log::Position;
 use tenure_core::time::Timestamp;
 
 use super::{Data, MemoryStore};
 use crate::query::{
-    DecisionFilter, EnrollmentFilter, MessageFilter, Page, TaskFilter, audience_of,
+    DecisionFilter, EnrollmentFilter, MessageFilter, Page, RefusalFilter, TaskFilter, audience_of,
 };
 use crate::{Batch, DEDUP_RETENTION_MS, Store, StoreError, row};
 
@@ -132,10 +134,27 @@ impl Store for MemoryStore {
 
     fn suppressions(&self, keys: &[u128]) -> Result<Vec<Option<Box<str>>>, StoreError> {
         let data = self.data();
-        Ok(keys
+        let reason = |key| Some(data.suppressions.get(key)?.reason.clone());
+        Ok(keys.iter().map(reason).collect())
+    }
+
+    fn refusals(
+        &self,
+        filter: &RefusalFilter,
+        page: &Page,
+    ) -> Result<Vec<(SuppressionId, row::Refusal)>, StoreError> {
+        let data = self.data();
+        let rows: Vec<_> = data
+            .suppressions
             .iter()
-            .map(|key| data.suppressions.get(key).cloned())
-            .collect())
+            .filter(|(_, refusal)| filter.admits(refusal))
+            .map(|(key, refusal)| (SuppressionId(*key), refusal.clone()))
+            .collect();
+        newest_first(rows.iter(), page, |(id, refusal)| (refusal.at, *id))
+    }
+
+    fn refusal(&self, id: SuppressionId) -> Result<Option<row::Refusal>, StoreError> {
+        Ok(self.data().suppressions.get(&id.0).cloned())
     }
 
     fn plans(&self) -> Result<Vec<row::PlanRow>, StoreError> {
@@ -197,6 +216,10 @@ impl Store for MemoryStore {
         let data = self.data();
         let rows = data.tasks.values().filter(|row| filter.admits(row));
         newest_first(rows, page, |row| (row.intent.created_at, row.intent.id))
+    }
+
+    fn task(&self, id: TaskId) -> Result<Option<row::Task>, StoreError> {
+        Ok(self.data().tasks.get(&id).cloned())
     }
 
     fn members(&self, segment: &str, page: &Page) -> Result<Vec<row::Member>, StoreError> {

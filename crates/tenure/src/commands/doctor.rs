@@ -11,16 +11,18 @@ use tenure_store_sqlite::{Options, SqliteStore};
 use crate::client::{Client, Remote};
 use crate::failure::Shown;
 use crate::output;
-use crate::server::check_mail;
+use crate::server::{check_mail, free_bytes, readable_bytes};
 use crate::settings::{SettingFlags, Settings};
 
 /// More log entries than this waiting for the engine are worth a look.
 const LAG_ENTRIES_NOTED: f64 = 10_000.0;
+/// Less room than this on the disk of the data is a problem, in bytes: 1 GB.
+const FREE_BYTES_MIN: u64 = 1_000_000_000;
 /// A clock further off than this makes times wrong, in seconds.
 const CLOCK_SKEW_S_MAX: i64 = 5;
 
-/// Look for what is wrong. With --data, in the data folder of a stopped server: store and mail server. Else with the
-/// running server: reachable, token, ready, lag, clock.
+/// Look for what is wrong. With --data, in the data folder of a stopped server: store, mail
+/// server, disk. Else with the running server: reachable, token, ready, lag, clock, disk.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -109,6 +111,12 @@ fn of_folder(data: &Path) -> Vec<Finding> {
             what: "mail",
             result: mail,
         },
+        Finding {
+            what: "disk",
+            result: free_bytes(data)
+                .map_err(|error| format!("cannot be asked: {error}"))
+                .and_then(disk),
+        },
     ]
 }
 
@@ -137,11 +145,16 @@ fn of_server(remote: &Remote) -> Result<Vec<Finding>> {
         Ok((_, _, text)) => Err(format!("not ready: {}", text.trim())),
         Err(error) => Err(error.to_string()),
     };
-    let lag = match client.probe("/metrics") {
-        Ok((200, _, text)) => lag(&text),
+    let metrics = match client.probe("/metrics") {
+        Ok((200, _, text)) => Ok(text),
         Ok((status, _, _)) => Err(format!("/metrics answers {status}")),
         Err(error) => Err(error.to_string()),
     };
+    let lag = metrics.clone().and_then(|text| lag(&text));
+    let disk = metrics.and_then(|text| match gauge(&text, "tenure_disk_free_bytes") {
+        Some(free) => disk(free as u64),
+        None => Ok("the server does not tell".to_owned()),
+    });
     let clock = clock(date.as_deref(), jiff::Timestamp::now().as_second());
     Ok(vec![
         Finding {
@@ -164,17 +177,33 @@ fn of_server(remote: &Remote) -> Result<Vec<Finding>> {
             what: "clock",
             result: clock,
         },
+        Finding {
+            what: "disk",
+            result: disk,
+        },
     ])
 }
 
+fn gauge(metrics: &str, name: &str) -> Option<f64> {
+    metrics.lines().find_map(|line| {
+        let value = line.strip_prefix(name)?.strip_prefix(' ')?;
+        value.trim().parse().ok()
+    })
+}
+
+fn disk(free: u64) -> Result<String, String> {
+    let room = readable_bytes(free);
+    if free >= FREE_BYTES_MIN {
+        return Ok(format!("{room} free"));
+    }
+    Err(format!(
+        "only {room} are free where the data is; delete old backups and files of the outbox folder, or move the \
+         data folder to a larger disk. When it is full nothing is lost, but nothing new is taken"
+    ))
+}
+
 fn lag(metrics: &str) -> Result<String, String> {
-    let value = metrics.lines().find_map(|line| {
-        line.strip_prefix("tenure_lag_entries ")?
-            .trim()
-            .parse::<f64>()
-            .ok()
-    });
-    match value {
+    match gauge(metrics, "tenure_lag_entries") {
         None => Ok("nothing was processed yet".to_owned()),
         Some(value) if value <= LAG_ENTRIES_NOTED => Ok(format!("{value} entries")),
         Some(value) => Err(format!(
@@ -210,6 +239,13 @@ mod tests {
                 .unwrap_err()
                 .contains("-100 s")
         );
+    }
+
+    #[test]
+    fn a_disk_that_is_nearly_full_is_a_problem_with_a_remedy() {
+        assert_eq!(disk(5_000_000_000).unwrap(), "5.0 GB free");
+        let problem = disk(3_000_000).unwrap_err();
+        assert!(problem.contains("3.0 MB") && problem.contains("larger disk"));
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub(crate) mod apply;
 pub(crate) mod backup;
 pub(crate) mod completions;
 pub(crate) mod dead_letters;
+pub(crate) mod definitions;
 pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod doctor;
@@ -19,6 +20,8 @@ pub(crate) mod programs;
 pub(crate) mod restore;
 pub(crate) mod serve;
 pub(crate) mod settings;
+pub(crate) mod suppressions;
+pub(crate) mod templates;
 pub(crate) mod test;
 pub(crate) mod validate;
 pub(crate) mod why;
@@ -49,6 +52,10 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Messages(args) => messages::run(&args),
         Command::Decisions(args) => listing::decisions(&args),
         Command::Tasks(args) => listing::tasks(&args),
+        Command::Suppressions(args) => suppressions::run(&args),
+        Command::Consent(args) => suppressions::consent(&args),
+        Command::Definitions(args) => definitions::run(&args),
+        Command::Templates(args) => templates::run(&args),
         Command::DeadLetters(args) => dead_letters::run(&args),
         Command::Keys(args) => keys::run(&args),
         Command::Settings(args) => settings::run(&args),

@@ -72,10 +72,15 @@ pub(crate) enum Programs {
         asking: Asking,
     },
     /// Start a broadcast program for everybody in its segment
-    #[command(after_help = "Examples:\n  tenure programs broadcast spring-news")]
+    #[command(
+        after_help = "Examples:\n  tenure programs broadcast spring-news\n  tenure programs broadcast spring-news --segment testers"
+    )]
     Broadcast {
         /// Its name
         program: String,
+        /// Everybody in this segment instead
+        #[arg(long)]
+        segment: Option<String>,
         #[command(flatten)]
         asking: Asking,
     },
@@ -201,10 +206,14 @@ pub(crate) fn run(command: &Programs) -> Result<()> {
                 &format!("taken out of {program}"),
             )
         }
-        Programs::Broadcast { program, asking } => act(
+        Programs::Broadcast {
+            program,
+            segment,
+            asking,
+        } => act(
             asking,
             &at(program, "/broadcast"),
-            &json!({}),
+            &json!({ "segment": segment }),
             &format!("{program} begins"),
         ),
     }

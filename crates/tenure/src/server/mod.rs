@@ -1,6 +1,6 @@
 //! The composition root: store, node, mail and router, put together from the settings.
 
-mod backup;
+mod disk;
 pub(crate) mod logs;
 mod mail;
 mod metrics;
@@ -22,6 +22,7 @@ use tenure_store_sqlite::{Options, SqliteStore};
 use tokio::net::TcpListener;
 
 use crate::settings::Settings;
+pub(crate) use disk::{free_bytes, readable_bytes};
 pub(crate) use mail::check_mail;
 
 /// How long requests under way may take when the server stops.
@@ -128,10 +129,12 @@ impl Server {
     async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
         let listener = TcpListener::from_std(self.listener)?;
         let upkeep = self.metrics.clone();
+        let data = self.data.clone();
         tokio::spawn(async move {
             loop {
-                tokio::time::sleep(UPKEEP_INTERVAL).await;
+                metrics::disk(&data);
                 upkeep.run_upkeep();
+                tokio::time::sleep(UPKEEP_INTERVAL).await;
             }
         });
         let router = routes::router(
@@ -139,8 +142,8 @@ impl Server {
             self.limits,
             self.public_url.as_deref(),
             self.metrics,
-        )
-        .merge(backup::routes(&self.node, self.data.clone()));
+            &self.data,
+        );
         let (begin, begun) = tokio::sync::oneshot::channel();
         let stopping = async move {
             stop.await;

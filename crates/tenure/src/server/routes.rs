@@ -1,5 +1,6 @@
 //! All routes of the server.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
@@ -14,6 +15,7 @@ pub(crate) fn router(
     limits: IngestLimits,
     public_url: Option<&str>,
     metrics: PrometheusHandle,
+    data: &Path,
 ) -> Router {
     let state = ApiState::new(
         Arc::clone(node),
@@ -22,5 +24,5 @@ pub(crate) fn router(
         rand::random(),
         Arc::new(move || metrics.render()),
     );
-    tenure_api::router(state)
+    tenure_api::router(state.with_scratch(data))
 }
