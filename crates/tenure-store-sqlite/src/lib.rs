@@ -18,6 +18,7 @@ mod log;
 mod message;
 mod migrate;
 mod output;
+mod record;
 mod state;
 mod store;
 mod tally;

@@ -176,6 +176,30 @@ pub trait Store: Send + Sync {
     /// Dead letters, newest first.
     fn dead_letters(&self, page: &Page) -> Result<Vec<row::DeadLetter>, StoreError>;
 
+    /// Decisions in the order in which they were committed, from the one numbered `after + 1` on,
+    /// each with its number; at most `limit`. The first ever committed is number 1, and there are
+    /// no gaps.
+    fn decisions_from(
+        &self,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, tenure_core::decision::Decision)>, StoreError>;
+    /// The number of the decision committed last; 0 when there is none.
+    fn decision_end(&self) -> Result<u64, StoreError>;
+
+    // --- records of the shell ------------------------------------------------------------
+
+    /// One record.
+    fn record(&self, collection: &str, key: &str) -> Result<Option<row::Record>, StoreError>;
+    /// Records in the order of their keys (page cursor: the key).
+    fn records(
+        &self,
+        filter: &query::RecordFilter,
+        page: &Page,
+    ) -> Result<Vec<row::Record>, StoreError>;
+    /// How many records a collection has.
+    fn record_count(&self, collection: &str) -> Result<u64, StoreError>;
+
     // --- operations ----------------------------------------------------------------------
 
     /// Writes a consistent copy to `target` (which must not exist) while work goes on, calling

@@ -60,9 +60,11 @@ impl Data {
             });
         }
         for decision in &batch.decisions {
-            self.decisions
-                .entry((decision.at, decision.id))
-                .or_insert_with(|| decision.clone());
+            let key = (decision.at, decision.id);
+            if let std::collections::btree_map::Entry::Vacant(place) = self.decisions.entry(key) {
+                place.insert(decision.clone());
+                self.decision_order.push(key);
+            }
         }
         for change in &batch.memberships {
             self.put_member(&change.segment, change.subject, change.entered, change.at);
@@ -161,6 +163,21 @@ impl Data {
         }
         for id in &batch.dead_letters_removed {
             self.dead_letters.remove(id);
+        }
+        self.put_records(batch);
+    }
+
+    fn put_records(&mut self, batch: &Batch) {
+        for record in &batch.records {
+            let key = (record.collection.clone(), record.key.clone());
+            self.records.insert(key, record.clone());
+        }
+        for key in &batch.records_removed {
+            self.records.remove(key);
+        }
+        for (collection, before) in &batch.records_expired {
+            self.records
+                .retain(|(found, _), record| found != collection || record.at >= *before);
         }
     }
 }

@@ -47,6 +47,8 @@ struct Data {
     dead_letter_last: u64,
     suppressions: BTreeMap<u128, Box<str>>,
     plans: BTreeMap<PlanVersion, row::PlanRow>,
+    decision_order: Vec<(Timestamp, DecisionId)>,
+    records: BTreeMap<(Box<str>, Box<str>), row::Record>,
 }
 
 impl MemoryStore {

@@ -16,7 +16,7 @@ use tenure_core::time::Timestamp;
 
 use super::{Data, MemoryStore};
 use crate::query::{
-    DecisionFilter, EnrollmentFilter, MessageFilter, Page, TaskFilter, audience_of,
+    DecisionFilter, EnrollmentFilter, MessageFilter, Page, RecordFilter, TaskFilter, audience_of,
 };
 use crate::{Batch, DEDUP_RETENTION_MS, Store, StoreError, row};
 
@@ -270,6 +270,51 @@ impl Store for MemoryStore {
         newest_first(self.data().dead_letters.values(), page, |row| {
             (row.at, row.id)
         })
+    }
+
+    fn decisions_from(&self, after: u64, limit: usize) -> Result<Vec<(u64, Decision)>, StoreError> {
+        let data = self.data();
+        let keys = data.decision_order.iter().enumerate().skip(after as usize);
+        Ok(keys
+            .filter_map(|(index, key)| Some((index as u64 + 1, data.decisions.get(key)?.clone())))
+            .take(limit)
+            .collect())
+    }
+
+    fn decision_end(&self) -> Result<u64, StoreError> {
+        Ok(self.data().decision_order.len() as u64)
+    }
+
+    fn record(&self, collection: &str, key: &str) -> Result<Option<row::Record>, StoreError> {
+        let data = self.data();
+        Ok(data.records.get(&(collection.into(), key.into())).cloned())
+    }
+
+    fn records(&self, filter: &RecordFilter, page: &Page) -> Result<Vec<row::Record>, StoreError> {
+        let data = self.data();
+        let wanted = |record: &&row::Record| {
+            *record.collection == *filter.collection && record.key.starts_with(&*filter.prefix)
+        };
+        let after = page.after.as_deref();
+        let rows = data.records.values().filter(wanted);
+        Ok(if filter.descending {
+            rows.rev()
+                .filter(|record| after.is_none_or(|after| &*record.key < after))
+                .take(page.row_count())
+                .cloned()
+                .collect()
+        } else {
+            rows.filter(|record| after.is_none_or(|after| &*record.key > after))
+                .take(page.row_count())
+                .cloned()
+                .collect()
+        })
+    }
+
+    fn record_count(&self, collection: &str) -> Result<u64, StoreError> {
+        let data = self.data();
+        let keys = data.records.keys();
+        Ok(keys.filter(|(found, _)| &**found == collection).count() as u64)
     }
 
     fn backup(&self, target: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<(), StoreError> {
