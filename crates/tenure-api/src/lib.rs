@@ -1,6 +1,7 @@
 //! The HTTP surface: the tracking API, the JSON API with its OpenAPI document, hosted pages, and
 //! what operators ask. Wire types never leave this crate.
 
+mod docs;
 mod hosted;
 pub mod ingest;
 pub mod problem;
@@ -103,6 +104,7 @@ pub fn router(state: ApiState) -> Router {
         .merge(operations(&state))
         .merge(ingest::routes(state.ingest.clone()))
         .merge(rest::routes(&state))
+        .merge(docs::routes())
         .merge(hosted::routes(state))
         .fallback(|| async { Problem::new(Code::NotFound, "there is nothing at this path") })
         .method_not_allowed_fallback(|| async {

@@ -112,7 +112,7 @@ impl Node {
         Ok(count)
     }
 
-    fn check_segment(&self, name: &str, audience: Audience) -> Result<(), AppError> {
+    pub(crate) fn check_segment(&self, name: &str, audience: Audience) -> Result<(), AppError> {
         let plan = self.live().plan();
         let found = plan.as_ref().and_then(|plan| plan.segment(name));
         let segment = found.ok_or_else(|| AppError::NotFound {

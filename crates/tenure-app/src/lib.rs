@@ -1,10 +1,12 @@
 //! The shell: use cases, the log writer, the engine's worker, dispatch. It sees ports only.
 
+pub mod access;
 pub mod backfill;
 pub mod call;
 pub mod catalog;
 pub mod clock;
 pub mod commands;
+pub mod customer;
 pub mod dispatch;
 pub mod error;
 pub mod identity;

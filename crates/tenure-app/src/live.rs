@@ -18,6 +18,8 @@ pub struct Live {
     plan: RwLock<Option<Arc<Plan>>>,
     applied: AtomicU64,
     committed: AtomicU64,
+    durable: Mutex<Position>,
+    durable_changed: Condvar,
     overlay: Mutex<Option<Overlay>>,
     backfill: Mutex<Option<BackfillProgress>>,
     backfill_changed: Condvar,
@@ -73,6 +75,24 @@ impl Live {
     /// How far output was handed to the writer.
     pub fn committed_position(&self) -> Position {
         self.committed.load(Ordering::Acquire)
+    }
+
+    /// Notes how far output is durable.
+    pub fn set_durable(&self, position: Position) {
+        let mut durable = self.durable.lock();
+        if position > *durable {
+            *durable = position;
+            self.durable_changed.notify_all();
+        }
+    }
+
+    /// Waits until the output of an entry is durable, at most so long; false if it is not yet.
+    pub fn wait_for_durable(&self, position: Position, at_most: Duration) -> bool {
+        let mut durable = self.durable.lock();
+        !self
+            .durable_changed
+            .wait_while_for(&mut durable, |durable| *durable < position, at_most)
+            .timed_out()
     }
 
     /// A backfill begins.

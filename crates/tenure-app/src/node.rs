@@ -13,6 +13,7 @@ use tenure_core::log::{Body, PlanVersion, Position, decode};
 use tenure_core::time::Timestamp;
 use tenure_store::{Batch, Store};
 
+use crate::access::{Principal, PrincipalKind, Scopes};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::dispatch::{DispatchSettings, Dispatcher};
@@ -134,13 +135,7 @@ impl Node {
             &workspace,
             parts.dispatch,
         ));
-        let rows = store.plans()?;
-        let catalog = rows
-            .last()
-            .map(Catalog::from_row)
-            .transpose()?
-            .unwrap_or_default();
-        dispatcher.set_templates(&catalog);
+        dispatcher.set_templates(&Catalog::in_force(store.as_ref())?);
         if inline {
             dispatcher.settle_cut_off()?;
         }
@@ -234,9 +229,14 @@ impl Node {
         self.workspace.opens_ingest(key)
     }
 
-    /// Whether a token may use the API.
-    pub fn check_token(&self, token: &str) -> bool {
-        self.workspace.opens_api(token)
+    /// Whose bearer token this is; `None` if it opens nothing here.
+    pub fn authenticate(&self, token: &str) -> Option<Principal> {
+        self.workspace.opens_api(token).then(|| Principal {
+            kind: PrincipalKind::Token,
+            id: "workspace".to_owned(),
+            name: "the workspace's token".to_owned(),
+            scopes: Scopes::all(),
+        })
     }
 
     /// Whether the replay after the start is over.
@@ -263,6 +263,16 @@ impl Node {
         let step = worker.step(self.clock.now())?;
         self.resume_backfill(&worker)?;
         Ok(step)
+    }
+
+    /// Waits until the engine has applied an entry and its output is durable, at most so long;
+    /// false if it has not yet. An inline node is stepped.
+    pub fn wait_applied(&self, position: Position, at_most: Duration) -> Result<bool, AppError> {
+        if self.inline() {
+            while self.step_worker()? == Step::Worked {}
+            return Ok(true);
+        }
+        Ok(self.live.wait_for_durable(position, at_most))
     }
 
     /// Stores all states of an inline node.

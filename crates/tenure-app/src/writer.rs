@@ -18,6 +18,7 @@ use tenure_core::time::{MIN_TIMESTAMP, Timestamp};
 use tenure_store::row::Chunk;
 use tenure_store::{Batch, Store, StoreError};
 
+use crate::access::audit::Chain;
 use crate::call::Call;
 use crate::clock::Clock;
 use crate::error::AppError;
@@ -194,6 +195,7 @@ pub struct Writer {
     journal: Arc<Journal>,
     clock: Arc<dyn Clock>,
     resolver: Resolver,
+    audit: Chain,
     jobs: Receiver<Job>,
     queued_jobs: Arc<AtomicUsize>,
 }
@@ -234,6 +236,7 @@ impl Writer {
                 journal,
                 clock,
                 resolver: Resolver::default(),
+                audit: Chain::default(),
                 jobs,
                 queued_jobs,
             },
@@ -290,6 +293,8 @@ impl Writer {
                 draft.batch.seen.clear();
             }
             draft.batch.chunk = chunk;
+            self.audit
+                .link(self.store.as_ref(), &mut draft.batch.audit, stamp)?;
             self.store.commit(&draft.batch)
         });
         match result {
@@ -304,6 +309,7 @@ impl Writer {
                 telemetry::commit_failed(&error.to_string());
                 self.journal.end(None);
                 self.resolver.forget();
+                self.audit.forget();
                 let error = Arc::new(error);
                 for answer in draft.answers {
                     answer.fail(&error);

@@ -150,6 +150,9 @@ typed_id!(
     /// it is kept under.
     SuppressionId, "sup_");
 typed_id!(
+    /// A save campaign that is run for a customer.
+    RecoveryId, "rec_");
+typed_id!(
     /// A recorded answer to "should this step act for this subject now".
     DecisionId, "dec_");
 

@@ -95,7 +95,7 @@ impl Ingest {
         self.limits
     }
 
-    fn unique_id(&self) -> EventId {
+    pub(crate) fn unique_id(&self) -> EventId {
         let number = self.unique.next.fetch_add(1, Ordering::Relaxed);
         let parts: [&[u8]; 3] = [b"\0unnamed", &self.unique.nonce, &number.to_le_bytes()];
         self.gate.salt().derive(&parts)

@@ -2,6 +2,7 @@
 
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tenure_app::node::Node;
 use tenure_app::query::Listed;
 use tenure_core::define::{Audience, SegmentDef};
@@ -12,11 +13,12 @@ use tenure_core::subject::SubjectState;
 
 use super::params::{Input, Params, one_more};
 use super::rows::{AccountRow, PersonRow, TimelineRow};
+use super::sparse::Fields;
 use super::{Answer, Done, Rows, answer, query};
 use crate::ApiState;
 use crate::problem::Problem;
 
-fn known(node: &Node, subject: SubjectId) -> Result<SubjectState, Problem> {
+pub(super) fn known(node: &Node, subject: SubjectId) -> Result<SubjectState, Problem> {
     let what = if subject.person().is_some() {
         "person"
     } else {
@@ -32,6 +34,59 @@ fn known(node: &Node, subject: SubjectId) -> Result<SubjectState, Problem> {
     Ok(state)
 }
 
+/// Fields of a person's row.
+const PERSON_FIELDS: &[&str] = &[
+    "id",
+    "user_id",
+    "user_ids",
+    "anonymous_ids",
+    "emails",
+    "account",
+    "traits",
+    "segments",
+    "consents",
+    "suppressed",
+    "created_at",
+    "seen_at",
+];
+/// Fields of an account's row.
+const ACCOUNT_FIELDS: &[&str] = &[
+    "id",
+    "external_id",
+    "traits",
+    "segments",
+    "created_at",
+    "seen_at",
+];
+
+/// Members of a segment, as subjects, in id order.
+fn of_segment(
+    node: &Node,
+    segment: &str,
+    audience: Audience,
+    page: &tenure_store::Page,
+) -> Result<Listed<SubjectState>, Problem> {
+    let plan = node.live().plan();
+    let found = plan.as_ref().and_then(|plan| plan.segment(segment));
+    let found = found.ok_or_else(|| Problem::not_found("segment", segment))?;
+    if found.audience != audience {
+        return Err(Problem::invalid(
+            "segment",
+            "holds subjects of another kind",
+        ));
+    }
+    let rows = node.store().members(segment, &one_more(page))?;
+    let listed = Listed::cut(rows, page.limit, |member| member.subject.to_string());
+    let mut states = Vec::with_capacity(listed.rows.len());
+    for member in &listed.rows {
+        states.extend(query(node).subject(member.subject)?);
+    }
+    Ok(Listed {
+        rows: states,
+        next: listed.next,
+    })
+}
+
 pub(super) fn person_id(text: &str) -> Result<PersonId, Problem> {
     text.parse().map_err(|_| Problem::not_found("person", text))
 }
@@ -45,20 +100,22 @@ fn account_id(text: &str) -> Result<AccountId, Problem> {
 #[utoipa::path(get, path = "/people", params(
     ("user_id" = Option<String>, Query), ("anonymous_id" = Option<String>, Query), ("email" = Option<String>, Query),
     ("account" = Option<String>, Query, description = "Id or external id"),
+    ("segment" = Option<String>, Query, description = "Only members of this segment"),
+    ("fields" = Option<String>, Query, description = "Only these fields, such as `id,user_id,traits.plan`"),
     ("cursor" = Option<String>, Query), ("limit" = Option<usize>, Query)), responses((status = 200, body = Rows<PersonRow>)))]
-pub(super) async fn people(
-    State(state): State<ApiState>,
-    params: Params,
-) -> Answer<Rows<PersonRow>> {
+pub(super) async fn people(State(state): State<ApiState>, params: Params) -> Answer<Rows<Value>> {
     let params = params.only(&[
         "user_id",
         "anonymous_id",
         "email",
         "account",
+        "segment",
+        "fields",
         "cursor",
         "limit",
     ])?;
     let page = params.page()?;
+    let fields = Fields::of(&params, PERSON_FIELDS)?;
     answer(&state, move |node| {
         for (name, kind) in [
             ("user_id", IdentifierKind::UserId),
@@ -75,21 +132,28 @@ pub(super) async fn people(
                     .ok()
                     .flatten()
                     .into_iter()
-                    .map(PersonRow::from)
+                    .map(|state| fields.pick(&PersonRow::from(state)))
                     .collect();
                 return Ok(Listed { rows, next: None }.into());
             }
         }
-        let listed = match params.text("account") {
-            Some(text) => {
+        let listed = match (params.text("account"), params.text("segment")) {
+            (Some(_), Some(_)) => {
+                let reason = "and `account` cannot be given together";
+                return Err(Problem::invalid("segment", reason));
+            }
+            (None, Some(segment)) => of_segment(node, &segment, Audience::Person, &page)?,
+            (Some(text), None) => {
                 let account = text
                     .parse()
                     .unwrap_or_else(|_| query(node).account_named(&text));
                 query(node).people_of(account, &page)?
             }
-            None => query(node).subjects(Audience::Person, &page)?,
+            (None, None) => query(node).subjects(Audience::Person, &page)?,
         };
-        Ok(listed.map(PersonRow::from).into())
+        Ok(listed
+            .map(|state| fields.pick(&PersonRow::from(state)))
+            .into())
     })
     .await
 }
@@ -122,13 +186,13 @@ pub(super) async fn person_timeline(
 
 /// Accounts: all, or by external id.
 #[utoipa::path(get, path = "/accounts", params(("external_id" = Option<String>, Query),
+    ("segment" = Option<String>, Query, description = "Only members of this segment"),
+    ("fields" = Option<String>, Query, description = "Only these fields, such as `id,external_id,traits.plan`"),
     ("cursor" = Option<String>, Query), ("limit" = Option<usize>, Query)), responses((status = 200, body = Rows<AccountRow>)))]
-pub(super) async fn accounts(
-    State(state): State<ApiState>,
-    params: Params,
-) -> Answer<Rows<AccountRow>> {
-    let params = params.only(&["external_id", "cursor", "limit"])?;
+pub(super) async fn accounts(State(state): State<ApiState>, params: Params) -> Answer<Rows<Value>> {
+    let params = params.only(&["external_id", "segment", "fields", "cursor", "limit"])?;
     let page = params.page()?;
+    let fields = Fields::of(&params, ACCOUNT_FIELDS)?;
     answer(&state, move |node| {
         if let Some(text) = params.text("external_id") {
             let id = SubjectId::Account(query(node).account_named(&text));
@@ -136,12 +200,18 @@ pub(super) async fn accounts(
                 .subject(id)?
                 .map(|_| known(node, id))
                 .transpose()?;
-            let rows = found.into_iter().map(AccountRow::from).collect();
+            let rows = found
+                .into_iter()
+                .map(|state| fields.pick(&AccountRow::from(state)))
+                .collect();
             return Ok(Listed { rows, next: None }.into());
         }
-        Ok(query(node)
-            .subjects(Audience::Account, &page)?
-            .map(AccountRow::from)
+        let listed = match params.text("segment") {
+            Some(segment) => of_segment(node, &segment, Audience::Account, &page)?,
+            None => query(node).subjects(Audience::Account, &page)?,
+        };
+        Ok(listed
+            .map(|state| fields.pick(&AccountRow::from(state)))
             .into())
     })
     .await

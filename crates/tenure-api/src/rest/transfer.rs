@@ -4,7 +4,7 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,7 @@ use tenure_app::node::Node;
 use tenure_app::query::Item;
 use tenure_core::define::Audience;
 use tenure_core::log::{Body as Entry, decode};
+use tenure_store::query::MAX_PAGE_ROWS;
 use tenure_store::{Page, StoreError};
 use tokio::sync::mpsc::{Sender, channel};
 use tokio_stream::wrappers::ReceiverStream;
@@ -76,6 +77,68 @@ pub(super) async fn export(
         .only(&["what"])?
         .word("what")?
         .unwrap_or(What::Events);
+    Ok(stream(&state, move |node, lines| match what {
+        What::Events => events(node, lines),
+        What::People => subjects(node, Audience::Person, lines),
+        What::Accounts => subjects(node, Audience::Account, lines),
+    }))
+}
+
+/// A member as it is streamed.
+#[derive(Serialize)]
+struct MemberLine {
+    subject: String,
+    since: String,
+}
+
+/// Every member of a segment, one JSON object a line, in id order.
+#[utoipa::path(get, path = "/segments/{segment}/members/stream", params(("segment" = String, Path)),
+    responses((status = 200, content_type = "application/x-ndjson", body = String)))]
+pub(super) async fn member_stream(
+    State(state): State<ApiState>,
+    Path(segment): Path<String>,
+    params: Params,
+) -> Result<Response, Problem> {
+    params.only(&[])?;
+    let plan = state.node.live().plan();
+    if plan
+        .and_then(|plan| plan.segment(&segment).map(drop))
+        .is_none()
+    {
+        return Err(Problem::not_found("segment", &segment));
+    }
+    Ok(stream(&state, move |node, lines| {
+        members(node, &segment, lines)
+    }))
+}
+
+fn members(node: &Node, segment: &str, lines: &mut Lines) -> Result<(), Problem> {
+    let mut page = Page {
+        after: None,
+        limit: MAX_PAGE_ROWS,
+    };
+    loop {
+        let rows = node.store().members(segment, &page)?;
+        for row in &rows {
+            lines.put(&MemberLine {
+                subject: row.subject.to_string(),
+                since: row.since.to_string(),
+            })?;
+        }
+        match rows.last() {
+            Some(last) if rows.len() == MAX_PAGE_ROWS => {
+                page.after = Some(last.subject.to_string());
+            }
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// Streams what `write` puts, a line each.
+fn stream(
+    state: &ApiState,
+    write: impl FnOnce(&Arc<Node>, &mut Lines) -> Result<(), Problem> + Send + 'static,
+) -> Response {
     let (sender, receiver) = channel::<Result<Bytes, std::io::Error>>(EXPORT_BLOCKS);
     let node = Arc::clone(&state.node);
     tokio::task::spawn_blocking(move || {
@@ -83,13 +146,8 @@ pub(super) async fn export(
             sender,
             block: Vec::new(),
         };
-        let written = match what {
-            What::Events => events(&node, &mut lines),
-            What::People => subjects(&node, Audience::Person, &mut lines),
-            What::Accounts => subjects(&node, Audience::Account, &mut lines),
-        };
         // A cut-off body tells the reader that something is missing.
-        match written {
+        match write(&node, &mut lines) {
             Ok(()) => drop(lines.flush()),
             Err(_) => drop(
                 lines
@@ -99,7 +157,7 @@ pub(super) async fn export(
         }
     });
     let body = Body::from_stream(ReceiverStream::new(receiver));
-    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response()
 }
 
 struct Lines {

@@ -43,6 +43,21 @@ async fn every_operation_wants_a_token() {
     }
 }
 
+#[test]
+fn every_operation_names_the_one_scope_that_it_wants() {
+    let document = serde_json::to_value(tenure_api::openapi()).unwrap();
+    let known = &document["components"]["securitySchemes"]["oauth2"]["flows"]["clientCredentials"]
+        ["scopes"];
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let scopes = &operation["security"][0]["oauth2"];
+            let scope = scopes[0].as_str().unwrap_or_default();
+            assert!(known[scope].is_string(), "{method} {path}: {scopes}");
+            assert_eq!(scopes.as_array().unwrap().len(), 1, "{method} {path}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn operators_ask_without_a_token() {
     let world = World::empty();
@@ -51,6 +66,12 @@ async fn operators_ask_without_a_token() {
         ("/readyz", 503),
         ("/metrics", 200),
         ("/api/v1/openapi.json", 200),
+        ("/docs", 200),
+        ("/docs/page.js", 200),
+        ("/docs/page.css", 200),
+        ("/docs/problems", 200),
+        ("/docs/problems/not-found", 200),
+        ("/docs/problems/nope", 404),
     ] {
         let response = world
             .send(Request::get(path).body(Body::empty()).unwrap())

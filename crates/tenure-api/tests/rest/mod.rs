@@ -1,8 +1,10 @@
 //! A node in memory with one program, and its HTTP surface.
 
 mod access;
+mod customer;
 mod definitions;
 mod hosted;
+mod lists;
 mod records;
 mod suppressions;
 

@@ -81,7 +81,7 @@ async fn only_task(world: &World) -> Value {
 #[tokio::test]
 async fn a_task_is_assigned_snoozed_completed_and_reopened() {
     let world = World::new().await;
-    let program = "program: call\naudience: person\nenter: api\nsteps:\n  - task: call\n    to: owner\n    title: Call them\n    due: 2d\n";
+    let program = "program: call\naudience: person\nenter: { api: true }\nsteps:\n  - task: call\n    to: owner\n    title: Call them\n    due: 2d\n";
     let files = json!({"files": [{"path": "call.yaml", "text": program}]});
     let (status, body) = world.post("definitions/apply", files).await;
     assert_eq!(status, 200, "{body}");

@@ -34,6 +34,10 @@ pub struct Listed<T> {
 }
 
 impl<'a> Query<'a> {
+    pub(crate) fn store(&self) -> &'a dyn Store {
+        self.store
+    }
+
     /// Asks `store`; `salt` is the workspace's secret.
     pub fn new(store: &'a dyn Store, salt: &'a Salt) -> Self {
         Self { store, salt }

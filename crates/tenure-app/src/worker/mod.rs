@@ -174,6 +174,7 @@ impl Worker {
         let plan = self.globals.plan;
         self.adopt_plan(plan, None)?;
         self.live.set_applied(self.at.position);
+        self.live.set_durable(progress.applied.position);
         Ok(())
     }
 
@@ -342,9 +343,13 @@ impl Worker {
         let messages = !batch.messages.is_empty();
         let (reply, answer) = answer_slot();
         let live = Arc::clone(&self.live);
+        let position = self.at.position;
         let reply = Box::new(move |result: Result<(), AppError>| {
-            if messages && result.is_ok() {
-                live.outbox_grew();
+            if result.is_ok() {
+                live.set_durable(position);
+                if messages {
+                    live.outbox_grew();
+                }
             }
             reply(result);
         });
