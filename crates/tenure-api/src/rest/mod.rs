@@ -7,6 +7,7 @@ mod params;
 mod person_export;
 mod programs;
 mod records;
+mod refusals;
 mod rows;
 mod signals;
 mod sparse;
@@ -170,6 +171,7 @@ fn document(mut api: OpenApi) -> OpenApi {
     api.info.license = Some(license);
     let components = api.components.get_or_insert_default();
     components.add_security_scheme(guard::SCHEME, guard::scheme());
+    refusals::describe(&mut api);
     api
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::{Map, Value as Json};
-use tenure_core::decision::Decision;
+use tenure_core::decision::{Decision, Outcome};
 use tenure_core::id::{AccountId, EventId, SubjectId};
 use tenure_core::log::{Body, IdentifierKind, Position, decode};
 use tenure_core::plan::Plan;
@@ -257,6 +257,8 @@ impl Node {
         }
         for decisions in found.values_mut() {
             decisions.reverse();
+            // Within one instant, entering comes before what the steps decided.
+            decisions.sort_by_key(|row| (row.at, row.outcome != Outcome::Entered));
         }
         Ok(found)
     }
