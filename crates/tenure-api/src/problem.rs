@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use tenure_app::access::Scope;
 use tenure_app::error::AppError;
 use tenure_core::diagnostic::Diagnostic;
 use tenure_store::StoreError;
@@ -18,6 +19,7 @@ pub struct Problem {
     detail: String,
     fix: Option<String>,
     field: Option<String>,
+    scope: Option<Scope>,
     diagnostics: Option<Vec<Diagnostic>>,
 }
 
@@ -40,6 +42,9 @@ pub struct ProblemDocument {
     /// The field or parameter that is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
+    /// The scope that the token lacks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
     /// What is wrong with definitions, each with its place.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<Object>>)]
@@ -51,6 +56,8 @@ pub struct ProblemDocument {
 pub enum Code {
     /// No or a wrong key or token.
     Unauthorized,
+    /// The token lacks a scope.
+    MissingScope,
     /// The body cannot be read.
     MalformedBody,
     /// A field or parameter is wrong.
@@ -81,8 +88,9 @@ pub enum Code {
 
 impl Code {
     /// Every code, for the reference.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Unauthorized,
+        Self::MissingScope,
         Self::MalformedBody,
         Self::InvalidField,
         Self::UnknownParameter,
@@ -107,6 +115,12 @@ impl Code {
                 StatusCode::UNAUTHORIZED,
                 "Not authorized",
                 "send the token that `tenure init` printed, or make a new one with `tenure keys rotate`",
+            ),
+            Self::MissingScope => (
+                "missing-scope",
+                StatusCode::FORBIDDEN,
+                "The token does not allow this",
+                "use a token that has the scope named in `scope`",
             ),
             Self::MalformedBody => (
                 "malformed-body",
@@ -198,6 +212,7 @@ impl Problem {
             detail: detail.into(),
             fix: None,
             field: None,
+            scope: None,
             diagnostics: None,
         }
     }
@@ -220,6 +235,17 @@ impl Problem {
     pub fn not_found(what: &str, name: &str) -> Self {
         let shown: String = name.chars().take(80).collect();
         Self::new(Code::NotFound, format!("there is no {what} `{shown}`"))
+    }
+
+    /// The caller's token does not have this scope.
+    pub fn missing_scope(scope: Scope) -> Self {
+        Self {
+            scope: Some(scope),
+            ..Self::new(
+                Code::MissingScope,
+                format!("this wants a token with the scope `{scope}`"),
+            )
+        }
     }
 
     /// A value of a field or parameter is wrong.
@@ -287,6 +313,7 @@ impl From<Problem> for ProblemDocument {
             detail: problem.detail,
             fix: problem.fix.unwrap_or_else(|| fix.to_owned()),
             field: problem.field,
+            scope: problem.scope.map(|scope| scope.to_string()),
             diagnostics: problem.diagnostics,
         }
     }
@@ -295,6 +322,7 @@ impl From<Problem> for ProblemDocument {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (_, status, _, _) = self.code.parts();
+        let scope = self.scope;
         let mut response = (status, Json(ProblemDocument::from(self))).into_response();
         let headers = response.headers_mut();
         headers.insert(
@@ -306,6 +334,15 @@ impl IntoResponse for Problem {
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
         ) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+        }
+        if let Some(scope) = scope {
+            // RFC 6750, section 3.1.
+            let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
+            headers.extend(
+                HeaderValue::from_str(&challenge)
+                    .ok()
+                    .map(|challenge| (header::WWW_AUTHENTICATE, challenge)),
+            );
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(

@@ -1,5 +1,6 @@
 //! The shell: use cases, the log writer, the engine's worker, dispatch. It sees ports only.
 
+pub mod access;
 pub mod backfill;
 pub mod call;
 pub mod catalog;

@@ -13,6 +13,7 @@ use tenure_core::log::{Body, PlanVersion, Position, decode};
 use tenure_core::time::Timestamp;
 use tenure_store::{Batch, Store};
 
+use crate::access::{Principal, PrincipalKind, Scopes};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::dispatch::{DispatchSettings, Dispatcher};
@@ -231,9 +232,14 @@ impl Node {
         self.workspace.opens_ingest(key)
     }
 
-    /// Whether a token may use the API.
-    pub fn check_token(&self, token: &str) -> bool {
-        self.workspace.opens_api(token)
+    /// Whose bearer token this is; `None` if it opens nothing here.
+    pub fn authenticate(&self, token: &str) -> Option<Principal> {
+        self.workspace.opens_api(token).then(|| Principal {
+            kind: PrincipalKind::Token,
+            id: "workspace".to_owned(),
+            name: "the workspace's token".to_owned(),
+            scopes: Scopes::all(),
+        })
     }
 
     /// Whether the replay after the start is over.

@@ -247,7 +247,7 @@ impl Client {
         let status = response.status().as_u16();
         match status {
             200..=299 => Ok(response),
-            401 | 403 => Err(ClientError::Unauthorized(match self.token {
+            401 => Err(ClientError::Unauthorized(match self.token {
                 Some(_) => {
                     "the server does not accept this token: check --token or TENURE_TOKEN; `tenure keys rotate --data DIR` makes a new one"
                 }

@@ -1,6 +1,7 @@
 //! The JSON API under `/api/v1`: handlers extract, call one use case and map the answer.
 
 mod definitions;
+mod guard;
 mod params;
 mod programs;
 mod records;
@@ -11,22 +12,20 @@ mod workspace;
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
 use axum::http::header;
-use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::middleware;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
+use tenure_app::access::Scope;
 use tenure_app::node::Node;
 use tenure_app::query::{Listed, Query};
 use utoipa::openapi::OpenApi;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::ApiState;
 use crate::problem::{Code, Problem};
+use guard::Guarded;
 
 /// A part of a list.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -76,53 +75,57 @@ pub(crate) fn query(node: &Node) -> Query<'_> {
     Query::new(node.store().as_ref(), node.salt())
 }
 
-fn documented() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new()
-        .routes(routes!(workspace::show))
-        .routes(routes!(workspace::backfill))
-        .routes(routes!(workspace::plans))
-        .routes(routes!(subjects::people))
-        .routes(routes!(subjects::person))
-        .routes(routes!(subjects::person_timeline))
-        .routes(routes!(subjects::consent))
-        .routes(routes!(subjects::suppress))
-        .routes(routes!(subjects::accounts))
-        .routes(routes!(subjects::account))
-        .routes(routes!(subjects::account_timeline))
-        .routes(routes!(subjects::segments))
-        .routes(routes!(subjects::segment))
-        .routes(routes!(subjects::members))
-        .routes(routes!(programs::list))
-        .routes(routes!(programs::show))
-        .routes(routes!(programs::pause))
-        .routes(routes!(programs::resume))
-        .routes(routes!(programs::preview))
-        .routes(routes!(programs::enroll))
-        .routes(routes!(programs::remove))
-        .routes(routes!(programs::broadcast))
-        .routes(routes!(records::enrollments))
-        .routes(routes!(records::decisions))
-        .routes(routes!(records::why))
-        .routes(routes!(records::messages))
-        .routes(routes!(records::message_counts))
-        .routes(routes!(records::message))
-        .routes(routes!(records::message_preview))
-        .routes(routes!(records::resend))
-        .routes(routes!(records::cancel))
-        .routes(routes!(records::tasks))
-        .routes(routes!(records::complete))
-        .routes(routes!(records::dead_letters))
-        .routes(routes!(records::replay))
-        .routes(routes!(definitions::list))
-        .routes(routes!(definitions::validate))
-        .routes(routes!(definitions::diff))
-        .routes(routes!(definitions::apply))
-        .routes(routes!(definitions::delete))
-        .routes(routes!(definitions::template_preview))
-        .routes(routes!(definitions::test_send))
-        .routes(routes!(transfer::import))
-        .routes(routes!(transfer::export))
-        .routes(routes!(transfer::bounces))
+/// Every operation with the scope that it wants.
+fn documented() -> Guarded {
+    Guarded::new()
+        .routes(Scope::ProfilesRead, routes!(workspace::show))
+        .routes(Scope::DefinitionsRead, routes!(workspace::backfill))
+        .routes(Scope::DefinitionsRead, routes!(workspace::plans))
+        .routes(Scope::ProfilesRead, routes!(subjects::people))
+        .routes(Scope::ProfilesRead, routes!(subjects::person))
+        .routes(Scope::ProfilesRead, routes!(subjects::person_timeline))
+        .routes(Scope::ProfilesWrite, routes!(subjects::consent))
+        .routes(Scope::ProfilesWrite, routes!(subjects::suppress))
+        .routes(Scope::ProfilesRead, routes!(subjects::accounts))
+        .routes(Scope::ProfilesRead, routes!(subjects::account))
+        .routes(Scope::ProfilesRead, routes!(subjects::account_timeline))
+        .routes(Scope::ProfilesRead, routes!(subjects::segments))
+        .routes(Scope::ProfilesRead, routes!(subjects::segment))
+        .routes(Scope::ProfilesRead, routes!(subjects::members))
+        .routes(Scope::DefinitionsRead, routes!(programs::list))
+        .routes(Scope::DefinitionsRead, routes!(programs::show))
+        .routes(Scope::DefinitionsWrite, routes!(programs::pause))
+        .routes(Scope::DefinitionsWrite, routes!(programs::resume))
+        .routes(Scope::DefinitionsRead, routes!(programs::preview))
+        .routes(Scope::MessagesWrite, routes!(programs::enroll))
+        .routes(Scope::MessagesWrite, routes!(programs::remove))
+        .routes(Scope::MessagesWrite, routes!(programs::broadcast))
+        .routes(Scope::MessagesRead, routes!(records::enrollments))
+        .routes(Scope::MessagesRead, routes!(records::decisions))
+        .routes(Scope::MessagesRead, routes!(records::why))
+        .routes(Scope::MessagesRead, routes!(records::messages))
+        .routes(Scope::MessagesRead, routes!(records::message_counts))
+        .routes(Scope::MessagesRead, routes!(records::message))
+        .routes(Scope::MessagesRead, routes!(records::message_preview))
+        .routes(Scope::MessagesWrite, routes!(records::resend))
+        .routes(Scope::MessagesWrite, routes!(records::cancel))
+        .routes(Scope::ProfilesRead, routes!(records::tasks))
+        .routes(Scope::ProfilesWrite, routes!(records::complete))
+        .routes(Scope::Admin, routes!(records::dead_letters))
+        .routes(Scope::Admin, routes!(records::replay))
+        .routes(Scope::DefinitionsRead, routes!(definitions::list))
+        .routes(Scope::DefinitionsRead, routes!(definitions::validate))
+        .routes(Scope::DefinitionsRead, routes!(definitions::diff))
+        .routes(Scope::DefinitionsWrite, routes!(definitions::apply))
+        .routes(Scope::DefinitionsWrite, routes!(definitions::delete))
+        .routes(
+            Scope::DefinitionsRead,
+            routes!(definitions::template_preview),
+        )
+        .routes(Scope::MessagesWrite, routes!(definitions::test_send))
+        .routes(Scope::ProfilesWrite, routes!(transfer::import))
+        .routes(Scope::ProfilesRead, routes!(transfer::export))
+        .routes(Scope::MessagesWrite, routes!(transfer::bounces))
 }
 
 fn document(mut api: OpenApi) -> OpenApi {
@@ -139,33 +142,25 @@ fn document(mut api: OpenApi) -> OpenApi {
     license.identifier = Some("Apache-2.0".to_owned());
     api.info.license = Some(license);
     let components = api.components.get_or_insert_default();
-    components.add_security_scheme(
-        "token",
-        SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)),
-    );
-    api.security = Some(vec![utoipa::openapi::SecurityRequirement::new(
-        "token",
-        Vec::<String>::new(),
-    )]);
+    components.add_security_scheme(guard::SCHEME, guard::scheme());
     api
 }
 
 /// The OpenAPI document, from the code.
 pub(crate) fn openapi() -> OpenApi {
-    let (_, api) = OpenApiRouter::new()
-        .nest("/api/v1", documented())
-        .split_for_parts();
+    let (_, api) = documented().split();
     document(api)
 }
 
 /// The routes of the JSON API.
 pub(crate) fn routes(state: &ApiState) -> Router {
-    let (router, api) = OpenApiRouter::new()
-        .nest("/api/v1", documented())
-        .split_for_parts();
+    let (router, api) = documented().split();
     let api: Arc<str> = document(api).to_json().unwrap_or_default().into();
     let protected = router
-        .route_layer(middleware::from_fn_with_state(state.clone(), require_token))
+        .route_layer(middleware::from_fn_with_state(
+            state.clone(),
+            guard::authenticate,
+        ))
         .with_state(state.clone());
     let serve = move || async move {
         (
@@ -174,29 +169,4 @@ pub(crate) fn routes(state: &ApiState) -> Router {
         )
     };
     protected.route("/api/v1/openapi.json", get(serve))
-}
-
-async fn require_token(
-    State(state): State<ApiState>,
-    request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    let given = request
-        .headers()
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    let token = given
-        .and_then(|text| text.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    match token {
-        Some((_, token)) if state.node.check_token(token.trim()) => Ok(next.run(request).await),
-        Some(_) => Err(Problem::new(
-            Code::Unauthorized,
-            "the token is not this workspace's",
-        )),
-        None => Err(Problem::new(
-            Code::Unauthorized,
-            "there is no token: `Authorization: Bearer TOKEN`",
-        )),
-    }
 }

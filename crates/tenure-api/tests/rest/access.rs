@@ -43,6 +43,21 @@ async fn every_operation_wants_a_token() {
     }
 }
 
+#[test]
+fn every_operation_names_the_one_scope_that_it_wants() {
+    let document = serde_json::to_value(tenure_api::openapi()).unwrap();
+    let known = &document["components"]["securitySchemes"]["oauth2"]["flows"]["clientCredentials"]
+        ["scopes"];
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let scopes = &operation["security"][0]["oauth2"];
+            let scope = scopes[0].as_str().unwrap_or_default();
+            assert!(known[scope].is_string(), "{method} {path}: {scopes}");
+            assert_eq!(scopes.as_array().unwrap().len(), 1, "{method} {path}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn operators_ask_without_a_token() {
     let world = World::empty();

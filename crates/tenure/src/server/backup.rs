@@ -9,6 +9,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use tenure_api::problem::{Code, Problem};
+use tenure_app::access::Scope;
 use tenure_app::node::Node;
 use tokio_util::io::ReaderStream;
 
@@ -36,12 +38,15 @@ async fn backup(State(source): State<Source>, headers: HeaderMap) -> Response {
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.strip_prefix("Bearer "));
-    if !token.is_some_and(|token| source.node.check_token(token)) {
-        return (
-            StatusCode::UNAUTHORIZED,
-            [(header::WWW_AUTHENTICATE, "Bearer")],
-        )
-            .into_response();
+    let caller = token.and_then(|token| source.node.authenticate(token));
+    // A copy holds everything, so nothing less than administration will do.
+    match caller {
+        Some(caller) if caller.may(Scope::Admin) => {}
+        Some(_) => return Problem::missing_scope(Scope::Admin).into_response(),
+        None => {
+            return Problem::new(Code::Unauthorized, "the token is not this workspace's")
+                .into_response();
+        }
     }
     let copied = tokio::task::spawn_blocking(move || copy(&source)).await;
     match copied {
