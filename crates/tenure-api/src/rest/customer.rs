@@ -6,8 +6,8 @@ use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tenure_app::customer::{
-    Considered, Known, Performance, Recommended, Recovery, RecoveryState, Risk, StartRecovery,
-    Targets, Trigger, TriggerKind, Triggered,
+    Considered, Known, Performance, Recommended, Recovery, RecoveryState, Risk, Standing,
+    StartRecovery, Targets, Trigger, TriggerKind, Triggered,
 };
 use tenure_core::id::RecoveryId;
 use tenure_core::time::Timestamp;
@@ -450,7 +450,7 @@ impl From<(String, Risk)> for RiskRow {
         Self {
             customer_id,
             account: risk.account.to_string(),
-            level: risk.standing.value.map(|standing| standing.as_str()),
+            level: risk.standing.value.map(Standing::as_str),
             level_reason: risk.standing.reason,
             churn_probability: Figure::unknown(unlearned),
             horizon_days: None,

@@ -34,7 +34,7 @@ fn refuse(operation: &mut Operation, name: &str) {
     responses.retain(|status, _| !matches!(status.as_str(), "412" | "422"));
     for (status, response) in responses.iter_mut() {
         if let (true, RefOr::T(Response { content, .. })) = (status.starts_with('4'), response) {
-            content.insert(PROBLEM.to_owned(), problem());
+            content.insert(PROBLEM.to_owned(), RefOr::T(problem()));
         }
     }
     let refusal = ResponseBuilder::new()
