@@ -47,8 +47,6 @@ def test_no_request_breaks_the_api_and_every_answer_is_as_described(server: Tenu
         "--seed",
         SEED,
         "--generation-deterministic",
-        "--generation-database",
-        "none",
         "--no-shrink",
         "--continue-on-failure",
         "--warnings",

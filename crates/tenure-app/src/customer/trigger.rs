@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::{Map, Value as Json};
-use tenure_core::decision::{Decision, Outcome};
+use tenure_core::decision::Decision;
 use tenure_core::id::{AccountId, EventId, SubjectId};
 use tenure_core::log::{Body, IdentifierKind, Position, decode};
 use tenure_core::plan::Plan;
 use tenure_core::program::{Program, ProgramEntry};
 use tenure_core::time::Timestamp;
 use tenure_store::Page;
-use tenure_store::query::{DecisionFilter, MAX_PAGE_ROWS, instant_cursor};
+use tenure_store::query::{DecisionFilter, MAX_PAGE_ROWS};
 
 use crate::call::{Call, CallKind, Name, event_id};
 use crate::error::AppError;
@@ -102,6 +102,7 @@ impl Node {
             None => fallback_id,
         };
         let before = self.log_end();
+        let decided_before = self.store().decision_end()?;
         let call = Call {
             event_id: event,
             kind: CallKind::Track {
@@ -137,7 +138,7 @@ impl Node {
             repeated,
             recorded_at,
             evaluated,
-            programs: self.considered(account, trigger.kind, recorded_at)?,
+            programs: self.considered(account, trigger.kind, decided_before, recorded_at)?,
         })
     }
 
@@ -168,13 +169,14 @@ impl Node {
         &self,
         account: AccountId,
         kind: TriggerKind,
+        decided_before: u64,
         since: Option<Timestamp>,
     ) -> Result<Vec<Considered>, AppError> {
         let Some(plan) = self.live().plan() else {
             return Ok(Vec::new());
         };
         let mut fresh = match since {
-            Some(since) => self.decisions_since(account, since)?,
+            Some(since) => self.decisions_since(account, decided_before, since)?,
             None => BTreeMap::new(),
         };
         let mut programs = Vec::new();
@@ -225,10 +227,12 @@ impl Node {
         Ok(self.store().decisions(&filter, &page)?)
     }
 
-    /// Decisions about an account and its people from an instant on, by program, in order.
+    /// Decisions about an account and its people that were committed after number `after` and are
+    /// not older than `since`, by program, in order.
     fn decisions_since(
         &self,
         account: AccountId,
+        mut after: u64,
         since: Timestamp,
     ) -> Result<BTreeMap<String, Vec<Decision>>, AppError> {
         let all = Page {
@@ -239,26 +243,17 @@ impl Node {
         let mut subjects: BTreeSet<SubjectId> = people.into_iter().map(SubjectId::Person).collect();
         subjects.insert(SubjectId::Account(account));
         let mut found: BTreeMap<String, Vec<Decision>> = BTreeMap::new();
-        let mut page = all;
         for _ in 0..DECISION_PAGES {
-            let rows = self.store().decisions(&DecisionFilter::default(), &page)?;
-            let Some(last) = rows.last() else { break };
-            let over = last.at < since || rows.len() < MAX_PAGE_ROWS;
-            page.after = Some(instant_cursor(last.at, last.id));
+            let rows = self.store().decisions_from(after, MAX_PAGE_ROWS)?;
+            let Some((last, _)) = rows.last() else { break };
+            after = *last;
             let wanted = rows
                 .into_iter()
+                .map(|(_, row)| row)
                 .filter(|row| row.at >= since && subjects.contains(&row.subject));
             for row in wanted {
                 found.entry(row.program.to_string()).or_default().push(row);
             }
-            if over {
-                break;
-            }
-        }
-        for decisions in found.values_mut() {
-            decisions.reverse();
-            // Within one instant, entering comes before what the steps decided.
-            decisions.sort_by_key(|row| (row.at, row.outcome != Outcome::Entered));
         }
         Ok(found)
     }
