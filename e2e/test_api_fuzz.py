@@ -7,9 +7,8 @@ from pathlib import Path
 from tenure_api import sign_up_events
 from tenure_server import TenureServer
 
-SEED = "20260301"
 EXAMPLES_MAX = "12"
-"""Requests of each kind for each operation."""
+"""Requests of each kind for each operation. They are the same in every run (deterministic mode)."""
 TIME_MAX_S = 150
 STOP_TIMEOUT_S = 60
 
@@ -25,6 +24,8 @@ CHECKS = ",".join(
 LEFT_OUT = [
     # It streams the whole database; what it answers is tested elsewhere.
     "/api/v1/backup",
+    # Its body is a raw message, a media type that the fuzzer cannot write.
+    "/api/v1/bounces",
 ]
 
 
@@ -44,8 +45,6 @@ def test_no_request_breaks_the_api_and_every_answer_is_as_described(server: Tenu
         EXAMPLES_MAX,
         "--max-time",
         str(TIME_MAX_S),
-        "--seed",
-        SEED,
         "--generation-deterministic",
         "--no-shrink",
         "--continue-on-failure",

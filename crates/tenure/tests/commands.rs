@@ -306,7 +306,7 @@ fn metrics_tell_what_happened() {
     let keys: Value = serde_json::from_slice(&made.stdout).unwrap();
     let served = Served::start(&data);
     let definitions = folder.path().join("all.yaml");
-    let text = "policy: default\ntimezone: UTC\ntopics: [ { name: news, title: News, default: subscribed } ]\n---\nprogram: hello\naudience: person\ntopic: news\nenter: { event: signed_up }\nsteps:\n  - wait: 1s\n  - send: email\n    template: hello\n";
+    let text = "policy: default\ntimezone: UTC\nfrom: \"Tenure <hello@example.com>\"\ntopics: [ { name: news, title: News, default: subscribed } ]\n---\nprogram: hello\naudience: person\ntopic: news\nenter: { event: signed_up }\nsteps:\n  - wait: 1s\n  - send: email\n    template: hello\n";
     std::fs::write(&definitions, text).unwrap();
     std::fs::write(
         folder.path().join("hello.mjml"),
@@ -401,7 +401,7 @@ fn templates_definitions_and_suppressions_are_steered_from_the_shell() {
     .unwrap();
     std::fs::write(
         files.join("a.yaml"),
-        "segment: a\naudience: person\nwhen: count(\"x\") > 1\n",
+        "segment: a\naudience: person\nwhen: count(\"x\") > 1\n---\npolicy: default\ntimezone: UTC\nfrom: \"Tenure <hello@example.com>\"\n",
     )
     .unwrap();
     let sample = folder.path().join("sample.json").display().to_string();

@@ -96,7 +96,7 @@ async fn a_trigger_is_answered_with_what_every_program_decided() {
             json!({"type": "health_breach", "properties": {"score": 80}}),
         )
         .await;
-    assert_ne!(of(&fine, "save")["outcome"], "entered", "{fine}");
+    assert_eq!(of(&fine, "save")["decided"], false, "{fine}");
 }
 
 #[tokio::test]
