@@ -299,6 +299,7 @@ fn poll<T>(mut ask: impl FnMut() -> T, found: impl Fn(&T) -> bool) -> T {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one story, told in order")]
 fn metrics_tell_what_happened() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data").display().to_string();
