@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::aggregate::Series;
 use crate::effect::EnrollmentStatus;
+use crate::health::HealthState;
 use crate::id::{AccountId, EnrollmentId, PersonId, RootId, SubjectId};
 use crate::keyed::Keyed;
 use crate::log::{Identifier, PlanVersion};
@@ -45,6 +46,8 @@ pub struct SubjectState {
     pub segments: Vec<Box<str>>,
     /// When each signal last fired, for its cool-down.
     pub signals_fired: BTreeMap<Box<str>, Timestamp>,
+    /// Its health: the zone, and what trends need.
+    pub health: HealthState,
     /// Running enrollments and what is remembered of ended ones.
     pub enrollments: Vec<EnrollmentState>,
     /// Programs that refused it last time an event came to their door, and that answer: hashes, so
@@ -141,6 +144,7 @@ impl SubjectState {
             conditions: Keyed::default(),
             segments: Vec::new(),
             signals_fired: BTreeMap::new(),
+            health: HealthState::default(),
             enrollments: Vec::new(),
             refusals: Vec::new(),
             contact: ContactState::default(),

@@ -80,6 +80,10 @@ impl Cx<'_> {
 
     fn evaluate(&mut self, subject: SubjectId, index: ConditionIndex) {
         let plan = self.plan;
+        if let Some(health) = plan.health_at(index) {
+            self.evaluate_health(subject, health);
+            return;
+        }
         let condition = &plan.conditions[index.0 as usize];
         let state = self.root.subject(subject);
         let Some(known) = state
