@@ -46,8 +46,6 @@ pub struct SubjectState {
     pub segments: Vec<Box<str>>,
     /// When each signal last fired, for its cool-down.
     pub signals_fired: BTreeMap<Box<str>, Timestamp>,
-    /// Its health: the zone, and what trends need.
-    pub health: HealthState,
     /// Running enrollments and what is remembered of ended ones.
     pub enrollments: Vec<EnrollmentState>,
     /// Programs that refused it last time an event came to their door, and that answer: hashes, so
@@ -59,6 +57,9 @@ pub struct SubjectState {
     pub plan: PlanVersion,
     /// The earliest instant at which something could change though nothing happens.
     pub wake_at: Option<Timestamp>,
+    /// Its health: the zone, and what trends need. Last of what is stored: states of before there
+    /// was health are read by appending an empty one.
+    pub health: HealthState,
     /// Changed since it was last stored. Not itself stored.
     #[serde(skip)]
     pub dirty: bool,
