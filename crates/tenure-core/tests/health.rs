@@ -342,3 +342,29 @@ fn health_that_nothing_defines_is_refused_and_a_second_default_too() {
         ["unknown-health"]
     );
 }
+
+#[test]
+fn a_signal_tells_what_was_compared_and_its_value() {
+    let text = format!(
+        "{PLAIN}---\nsignal: falling\nabout: It falls\naudience: account\nseverity: critical\nwhen: health < 50 and in(\"paying\") and since(last(\"login\")) >= 5d\ncooldown: 30d\n---\nsegment: paying\naudience: account\nwhen: plan in [\"pro\"]\n"
+    );
+    let mut world = World::new(&text);
+    world.set(START, "plan", "pro");
+    world.events(START, "login", 8, false);
+    world.wake(day(30));
+    let fired = world.out.events.iter();
+    let fired: Vec<_> = fired
+        .filter(|event| &*event.name == "signal:falling")
+        .collect();
+    assert_eq!(fired.len(), 1);
+    let told: serde_json::Value = serde_json::from_str(&fired[0].properties).unwrap();
+    assert_eq!(told["severity"], "critical");
+    assert_eq!(
+        told["facts"],
+        serde_json::json!([
+            {"what": "health", "value": 0},
+            {"what": "plan", "value": "pro"},
+            {"what": "the time since the last login", "value": 7 * DAY_MS},
+        ])
+    );
+}

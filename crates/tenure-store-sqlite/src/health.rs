@@ -9,8 +9,8 @@ use tenure_store::query::{Page, health_kind_number};
 use crate::key::{Subject, pack, unpack};
 
 pub(crate) fn insert(connection: &Connection, records: &[HealthRecord]) -> rusqlite::Result<()> {
-    let mut insert = connection
-        .prepare_cached("INSERT INTO health VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")?;
+    let mut insert =
+        connection.prepare_cached("INSERT OR REPLACE INTO health VALUES (?1, ?2, ?3, ?4)")?;
     for record in records {
         insert.execute((
             Subject(record.subject),

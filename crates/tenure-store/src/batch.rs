@@ -41,7 +41,7 @@ pub struct Batch {
     pub memberships: Vec<MembershipChange>,
     /// Changes of enrollments, in order; the last of an enrollment wins.
     pub enrollments: Vec<EnrollmentChange>,
-    /// Health of subjects; what is there of that subject, instant and kind is left as it is.
+    /// Health of subjects, in order; the last of a subject, instant and kind counts.
     pub health: Vec<HealthRecord>,
     /// Log entries that could not be processed.
     pub dead_letters: Vec<row::DeadLetter>,

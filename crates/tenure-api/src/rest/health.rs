@@ -1,16 +1,15 @@
 //! The health of accounts and people.
 
 use axum::extract::{Path, State};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tenure_core::effect::HealthRecord;
 use tenure_core::health::{ComponentReading, HealthReading};
 use tenure_core::id::SubjectId;
 
-use super::params::Params;
+use super::params::{Input, Params};
 use super::subjects::{account_id, known, person_id};
-use super::{Answer, Rows, answer, query};
+use super::{Answer, Done, Rows, answer, query};
 use crate::ApiState;
-use crate::problem::Problem;
 
 /// Health now, with its reasons.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -118,6 +117,39 @@ impl From<HealthRecord> for HealthRecordRow {
             coverage: record.coverage,
         }
     }
+}
+
+/// A rating by the one who looks after the account.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sentiment {
+    /// From 1 (lost) to 5 (delighted).
+    rating: u8,
+    /// Why, at most 2 000 characters.
+    note: Option<String>,
+    /// Who rates.
+    by: Option<String>,
+}
+
+/// Notes the rating of an account by the one who looks after it: the event `sentiment_rated`, kept apart from the score.
+#[utoipa::path(post, path = "/accounts/{account}/sentiment", params(("account" = String, Path)), request_body = Sentiment, responses((status = 200, body = Done)))]
+pub(super) async fn rate(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    Input(told): Input<Sentiment>,
+) -> Answer<Done> {
+    let subject = SubjectId::Account(account_id(&id)?);
+    answer(&state, move |node| {
+        known(node, subject)?;
+        node.rate(
+            subject,
+            told.rating,
+            told.note.as_deref(),
+            told.by.as_deref(),
+        )?;
+        Ok(Done {})
+    })
+    .await
 }
 
 async fn health(state: &ApiState, subject: SubjectId, params: Params) -> Answer<HealthRow> {

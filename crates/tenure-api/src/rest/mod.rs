@@ -93,6 +93,7 @@ fn documented() -> Guarded {
         .routes(Scope::ProfilesRead, routes!(health::account_health))
         .routes(Scope::ProfilesRead, routes!(health::account_health_history))
         .routes(Scope::ProfilesRead, routes!(health::person_health))
+        .routes(Scope::ProfilesWrite, routes!(health::rate))
         .routes(Scope::ProfilesRead, routes!(health::person_health_history))
         .routes(Scope::ProfilesRead, routes!(subjects::segments))
         .routes(Scope::ProfilesRead, routes!(subjects::segment))

@@ -6,6 +6,7 @@
 mod cx;
 mod entry;
 pub(crate) mod eval;
+mod evidence;
 mod health;
 mod hooks;
 mod identity;

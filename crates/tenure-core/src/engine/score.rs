@@ -12,6 +12,10 @@ const LOOK_AHEAD: usize = 8;
 
 /// A subject's health at one moment.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[allow(
+    clippy::struct_field_names,
+    reason = "the score is the number that the whole is called by"
+)]
 pub(crate) struct Score {
     /// Which of the definitions applies.
     pub(crate) definition: usize,

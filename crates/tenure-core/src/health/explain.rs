@@ -118,7 +118,7 @@ fn reading(component: &ComponentDef, part: Option<Part>, contribution: f64) -> C
 fn figure(value: f64, component: &ComponentDef) -> String {
     if component.durations {
         let days = value / crate::time::DAY_MS as f64;
-        return format!("{:.1} days", days);
+        return format!("{days:.1} days");
     }
     let rounded = (value * 1_000.0).round() / 1_000.0;
     rounded.to_string()

@@ -15,7 +15,14 @@ use super::series::SeriesSpec;
 use super::{Segment, Signal};
 
 /// Events of a message that its recipient has no part in.
-const OWN_MESSAGE_EVENTS: [&str; 3] = ["message_sent", "message_delivered", "message_bounced"];
+const OWN_MESSAGE_EVENTS: [&str; 6] = [
+    "message_sent",
+    "message_delivered",
+    "message_bounced",
+    "message_machine_clicked",
+    "message_machine_opened",
+    "message_prefetched",
+];
 /// Events whose properties the contact policy reads.
 const POLICY_EVENTS: [&str; 4] = [
     "message_bounced",

@@ -37,7 +37,7 @@ fn history(store: &dyn Store, subject: SubjectId) -> Vec<HealthRecord> {
     )
 }
 
-pub fn health_is_kept_once_and_paged_newest_first(fresh: &mut dyn Fresh) {
+pub fn the_last_health_of_an_instant_counts_and_is_paged_newest_first(fresh: &mut dyn Fresh) {
     use HealthRecordKind::{Daily, Zone};
     let account = SubjectId::Account(AccountId(1));
     let person = SubjectId::Person(PersonId(1));
@@ -47,11 +47,13 @@ pub fn health_is_kept_once_and_paged_newest_first(fresh: &mut dyn Fresh) {
         record(account, 200, Daily, 50.0),
         record(account, 100, Daily, 60.0),
     ];
-    let mut kept = rows.to_vec();
+    // Of several at one instant the last counts.
+    let mut kept = vec![record(account, 200, Zone, 1.0)];
+    kept.extend(rows.to_vec());
     kept.push(record(person, 150, Daily, 10.0));
     keep(fresh.store(), kept);
-    // Told again by a replay: what is there stays.
-    keep(fresh.store(), vec![record(account, 200, Zone, 1.0)]);
+    // Told again by a replay.
+    keep(fresh.store(), vec![record(account, 100, Daily, 60.0)]);
     fresh.reopen();
     assert_eq!(history(fresh.store(), account), rows);
     assert_eq!(

@@ -96,7 +96,7 @@ macro_rules! conformance_suite {
                 a_cursor_of_another_list_is_refused
                 a_page_is_never_longer_than_the_most_rows;
             health:
-                health_is_kept_once_and_paged_newest_first;
+                the_last_health_of_an_instant_counts_and_is_paged_newest_first;
             records:
                 a_record_is_replaced_taken_out_and_expired
                 records_are_paged_by_key_in_both_directions

@@ -78,7 +78,7 @@ impl Data {
         }
         for record in &batch.health {
             let key = (record.subject, record.at, record.kind);
-            self.health.entry(key).or_insert_with(|| record.clone());
+            self.health.insert(key, record.clone());
         }
         for letter in &batch.dead_letters {
             self.dead_letter_last += 1;

@@ -4,9 +4,9 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::Value;
 
-use super::listing::{account_id, person_id};
+use super::listing::{account_id, column, person_id};
 use crate::client::{Client, Remote};
-use crate::output;
+use crate::output::{self, Column};
 
 /// Show the health of an account (or a person): the score, its zone, and what each component contributes.
 #[derive(Debug, Args)]
@@ -14,6 +14,7 @@ use crate::output;
 Examples:
   tenure health acme
   tenure health acme --history
+  tenure health acme --rate 2 --note \"the new sponsor wants a cheaper tool\"
   tenure health noor@example.com --person --json")]
 pub(crate) struct Health {
     /// Account (id, or the id your systems use); with `--person` a person (id, user id or e-mail address)
@@ -24,6 +25,12 @@ pub(crate) struct Health {
     /// Show what health was, the latest first, instead of what it is
     #[arg(long)]
     history: bool,
+    /// Note your own rating of the account, from 1 (lost) to 5 (delighted); it stays apart from the score
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=5), conflicts_with_all = ["person", "history"])]
+    rate: Option<u8>,
+    /// Why, beside `--rate`
+    #[arg(long, requires = "rate")]
+    note: Option<String>,
     #[command(flatten)]
     remote: Remote,
     /// Print JSON
@@ -31,9 +38,21 @@ pub(crate) struct Health {
     json: bool,
 }
 
+const COLUMNS: &[Column] = &[
+    column("AT", &["/at"]),
+    column("KIND", &["/kind"]),
+    column("SCORE", &["/score"]),
+    column("ZONE", &["/zone"]),
+    column("COVERAGE", &["/coverage"]),
+    column("DEFINITION", &["/definition"]),
+];
+
 /// Runs the command.
 pub(crate) fn run(args: &Health) -> Result<()> {
     let client = Client::new(&args.remote)?;
+    if let Some(rating) = args.rate {
+        return rate(&client, args, rating);
+    }
     let path = if args.person {
         format!("people/{}/health", person_id(&client, &args.subject)?)
     } else {
@@ -51,6 +70,18 @@ pub(crate) fn run(args: &Health) -> Result<()> {
     Ok(())
 }
 
+fn rate(client: &Client, args: &Health, rating: u8) -> Result<()> {
+    let path = format!("accounts/{}/sentiment", account_id(client, &args.subject)?);
+    let told = serde_json::json!({"rating": rating, "note": args.note});
+    let answer = client.post(&path, &told)?;
+    if args.json {
+        output::json(&answer);
+    } else {
+        output::line(format!("noted: {rating} of 5"));
+    }
+    Ok(())
+}
+
 fn history(client: &Client, path: &str, json: bool) -> Result<()> {
     let answer = client.get(&format!("{path}/history"), &[("limit", "100".to_owned())])?;
     if json {
@@ -58,15 +89,7 @@ fn history(client: &Client, path: &str, json: bool) -> Result<()> {
         return Ok(());
     }
     let rows = answer["data"].as_array().cloned().unwrap_or_default();
-    let columns = [
-        ("AT", "at"),
-        ("KIND", "kind"),
-        ("SCORE", "score"),
-        ("ZONE", "zone"),
-        ("COVERAGE", "coverage"),
-        ("DEFINITION", "definition"),
-    ];
-    output::rows(&rows, &columns, false, "no history of health yet");
+    output::rows(&rows, COLUMNS, false, "no history of health yet");
     Ok(())
 }
 

@@ -255,13 +255,10 @@ impl Reader<'_> {
             self.error("bad-curve", pair[1].span, message, help);
             return None;
         };
-        let (found, is_duration) = match measure_of(&number) {
-            Some(found) => found,
-            None => {
-                let message = format!("`{}` is no number", short(&number));
-                self.error("bad-curve", pair[0].span, message, help);
-                return None;
-            }
+        let Some((found, is_duration)) = measure_of(&number) else {
+            let message = format!("`{}` is no number", short(&number));
+            self.error("bad-curve", pair[0].span, message, help);
+            return None;
         };
         if let Some(wanted) = duration.filter(|wanted| *wanted != is_duration) {
             let (message, help) = if wanted {
