@@ -246,7 +246,7 @@ fn a_new_definition_is_in_force_at_once_and_its_zone_is_no_change_of_the_custome
 
 #[test]
 fn what_tenure_does_makes_nobody_active() {
-    let text = r#"
+    let text = r"
 health: default
 components:
   - { name: active, value: active_people(7d), curve: [[0, 0], [1, 100]] }
@@ -255,7 +255,7 @@ health: people
 audience: person
 components:
   - { name: nps, value: nps, curve: [[0, 0], [10, 100]] }
-"#;
+";
     let mut world = World::new(text);
     for name in ["health_zone_changed", "signal:silent", "message_sent"] {
         let event = Event {

@@ -84,11 +84,10 @@ fn components(person: bool, moving: bool) -> BoxedStrategy<String> {
     (chosen, prop::collection::vec(1..5_u8, count))
         .prop_map(|(chosen, weights)| {
             let lines = chosen.iter().zip(weights).enumerate();
-            lines
-                .map(|(at, (one, weight))| {
-                    format!("  - {{ name: c{at}, weight: {weight}, {one} }}\n")
-                })
-                .collect()
+            let lines = lines.map(|(at, (one, weight))| {
+                format!("  - {{ name: c{at}, weight: {weight}, {one} }}\n")
+            });
+            lines.collect::<Vec<_>>().concat()
         })
         .boxed()
 }

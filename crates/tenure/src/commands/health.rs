@@ -100,10 +100,10 @@ fn show(answer: &Value) {
         );
         return;
     }
-    output::line(&headline(answer));
+    output::line(headline(answer));
     for component in answer["components"].as_array().into_iter().flatten() {
         let sentence = component["sentence"].as_str().unwrap_or_default();
-        output::line(&format!("  {sentence}"));
+        output::line(format!("  {sentence}"));
     }
 }
 
