@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     apply, backup, completions, dead_letters, definitions, demo, diff, doctor, enrollments, export,
-    generate, import, init, keys, listing, messages, programs, restore, serve, settings,
+    generate, health, import, init, keys, listing, messages, programs, restore, serve, settings,
     suppressions, templates, test, validate, why,
 };
 
@@ -48,6 +48,8 @@ pub(crate) enum Command {
     Test(test::Test),
     /// Explain what a program decided about somebody
     Why(why::Why),
+    /// Show the health of an account or a person, with its reasons
+    Health(health::Health),
     /// Import history from CSV or JSONL
     Import(import::Import),
     /// Export events and profiles

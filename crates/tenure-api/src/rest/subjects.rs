@@ -91,7 +91,7 @@ pub(super) fn person_id(text: &str) -> Result<PersonId, Problem> {
     text.parse().map_err(|_| Problem::not_found("person", text))
 }
 
-fn account_id(text: &str) -> Result<AccountId, Problem> {
+pub(super) fn account_id(text: &str) -> Result<AccountId, Problem> {
     text.parse()
         .map_err(|_| Problem::not_found("account", text))
 }

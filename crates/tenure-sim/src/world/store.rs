@@ -7,7 +7,7 @@ use std::path::Path;
 use parking_lot::Mutex;
 use tenure_core::decision::Decision;
 use tenure_core::define::Audience;
-use tenure_core::effect::{EnrollmentChange, MessageIntent};
+use tenure_core::effect::{EnrollmentChange, HealthRecord, MessageIntent};
 use tenure_core::id::{
     AccountId, EventId, MessageId, PersonId, RootId, SubjectId, SuppressionId, TaskId,
 };
@@ -286,6 +286,14 @@ impl Store for FaultyStore {
 
     fn task(&self, id: TaskId) -> Result<Option<row::Task>, StoreError> {
         self.inner.task(id)
+    }
+
+    fn health_history(
+        &self,
+        subject: SubjectId,
+        page: &Page,
+    ) -> Result<Vec<HealthRecord>, StoreError> {
+        self.inner.health_history(subject, page)
     }
 
     fn members(&self, segment: &str, page: &Page) -> Result<Vec<row::Member>, StoreError> {

@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use tenure_core::decision::Decision;
 use tenure_core::define::Audience;
-use tenure_core::effect::EnrollmentChange;
+use tenure_core::effect::{EnrollmentChange, HealthRecord};
 use tenure_core::id::{
     AccountId, EventId, MessageId, PersonId, RootId, SubjectId, SuppressionId, TaskId,
 };
@@ -20,7 +20,7 @@ use super::{Data, MemoryStore};
 use crate::audit::{AuditFilter, AuditRow};
 use crate::query::{
     DecisionFilter, EnrollmentFilter, MessageFilter, Page, RecordFilter, RefusalFilter, TaskFilter,
-    audience_of,
+    audience_of, health_kind_number,
 };
 use crate::{Batch, DEDUP_RETENTION_MS, Store, StoreError, row};
 
@@ -222,6 +222,18 @@ impl Store for MemoryStore {
 
     fn task(&self, id: TaskId) -> Result<Option<row::Task>, StoreError> {
         Ok(self.data().tasks.get(&id).cloned())
+    }
+
+    fn health_history(
+        &self,
+        subject: SubjectId,
+        page: &Page,
+    ) -> Result<Vec<HealthRecord>, StoreError> {
+        let data = self.data();
+        let all = data.health.values();
+        newest_first(all.filter(|row| row.subject == subject), page, |row| {
+            (row.at, health_kind_number(row.kind))
+        })
     }
 
     fn members(&self, segment: &str, page: &Page) -> Result<Vec<row::Member>, StoreError> {
