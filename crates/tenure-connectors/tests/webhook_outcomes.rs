@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tenure_connectors::webhook::{
     Attempt, PreparedWebhook, Reach, WebhookSecret, WebhookSender, WebhookSettings,
+    WebhookTransport,
 };
 use tenure_connectors::{Outcome, Stage};
 

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, RwLock};
 use tenure_connectors::email::DkimSigner;
-use tenure_connectors::webhook::{Attempt, WebhookSender, WebhookSettings};
+use tenure_connectors::webhook::{Attempt, WebhookSender, WebhookSettings, WebhookTransport};
 use tenure_connectors::{EmailTransport, Outcome};
 use tenure_core::id::{MessageId, Salt};
 use tenure_core::time::{HOUR_MS, SECOND_MS, Timestamp};
@@ -66,6 +66,8 @@ pub struct DispatchSettings {
     pub dkim: Option<Arc<DkimSigner>>,
     /// How webhooks are sent.
     pub webhooks: WebhookSettings,
+    /// Carries webhooks; without it HTTP does.
+    pub webhook_transport: Option<Arc<dyn WebhookTransport>>,
 }
 
 impl Default for DispatchSettings {
@@ -78,6 +80,7 @@ impl Default for DispatchSettings {
             retry_delay_ms: 30 * SECOND_MS,
             dkim: None,
             webhooks: WebhookSettings::default(),
+            webhook_transport: None,
         }
     }
 }
@@ -89,7 +92,7 @@ pub struct Dispatcher {
     live: Arc<Live>,
     clock: Arc<dyn Clock>,
     email: Arc<dyn EmailTransport>,
-    webhooks: WebhookSender,
+    webhooks: Arc<dyn WebhookTransport>,
     settings: DispatchSettings,
     salt: Salt,
     composer: RwLock<Arc<Composer>>,
@@ -123,13 +126,15 @@ impl Dispatcher {
     ) -> Self {
         let link_secret = *workspace.link_secret();
         let composer = Composer::new(&Catalog::default(), settings.clone(), &link_secret);
+        let webhooks = settings.webhook_transport.clone();
+        let webhooks = webhooks.unwrap_or_else(|| Arc::new(WebhookSender::new(&settings.webhooks)));
         Self {
             store,
             writer,
             live,
             clock,
             email,
-            webhooks: WebhookSender::new(&settings.webhooks),
+            webhooks,
             settings,
             salt: workspace.salt(),
             composer: RwLock::new(Arc::new(composer)),

@@ -87,6 +87,11 @@ impl PreparedWebhook {
             body,
         })
     }
+
+    /// The id of the message, the same for all attempts.
+    pub fn message_id(&self) -> &str {
+        &self.message_id
+    }
 }
 
 /// What an attempt led to.
@@ -98,7 +103,13 @@ pub struct Attempt {
     pub retry_after_ms: Option<i64>,
 }
 
-/// Sends webhooks. Shared by many threads.
+/// A way to hand one webhook over. Implementations are shared by many threads.
+pub trait WebhookTransport: fmt::Debug + Send + Sync {
+    /// Tries once, at `now_ms` (milliseconds since 1970). Blocks until what is known is known.
+    fn send(&self, webhook: &PreparedWebhook, now_ms: u64) -> Attempt;
+}
+
+/// Sends webhooks over HTTP. Shared by many threads.
 #[derive(Debug)]
 pub struct WebhookSender {
     agent: Agent,
@@ -128,9 +139,11 @@ impl WebhookSender {
             secret: settings.secret.clone(),
         }
     }
+}
 
-    /// Tries once, at `now_ms` (milliseconds since 1970). Blocks until the answer or the timeout.
-    pub fn send(&self, webhook: &PreparedWebhook, now_ms: u64) -> Attempt {
+impl WebhookTransport for WebhookSender {
+    /// Blocks until the answer or the timeout.
+    fn send(&self, webhook: &PreparedWebhook, now_ms: u64) -> Attempt {
         let (id, body) = (webhook.message_id.as_str(), webhook.body.as_str());
         let mut request = self
             .agent

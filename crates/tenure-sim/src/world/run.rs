@@ -240,7 +240,10 @@ impl World {
                 store: Arc::clone(&self.store) as _,
                 clock: Arc::clone(&self.clock) as _,
                 email: Arc::clone(&self.mail) as _,
-                dispatch: DispatchSettings::default(),
+                dispatch: DispatchSettings {
+                    webhook_transport: Some(Arc::clone(&self.mail) as _),
+                    ..DispatchSettings::default()
+                },
                 cached_subjects: self.cached_subjects,
             };
             match Node::open_inline(parts) {
