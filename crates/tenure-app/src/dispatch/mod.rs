@@ -30,13 +30,15 @@ use tenure_store::{Batch, Store};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::error::AppError;
+use crate::identity::present_person;
 use crate::live::Live;
+use crate::refusals::{address_key, marketing_keys, person_key};
 use crate::telemetry;
 use crate::workspace::Workspace;
 use crate::writer::WriterHandle;
 
 pub use breaker::{Breaker, Passage};
-pub use compose::{Composed, Composer, address_key, consent_key};
+pub use compose::{Composed, Composer};
 pub(crate) use settle::fact;
 
 /// How many attempts a message gets.
@@ -328,18 +330,17 @@ impl Dispatcher {
             }
         }
         let mut keys = vec![address_key(&self.salt, &intent.to)];
-        if let (false, Some(person)) = (intent.transactional, intent.person) {
-            keys.push(consent_key(&self.salt, person, None));
-            keys.extend(
-                intent
-                    .topic
-                    .as_deref()
-                    .map(|topic| consent_key(&self.salt, person, Some(topic))),
-            );
+        if let Some(person) = intent.person {
+            let person = present_person(self.store.as_ref(), person)?;
+            keys.push(person_key(&self.salt, person));
+            if !intent.transactional {
+                let topic = intent.topic.as_deref();
+                keys.extend(marketing_keys(&self.salt, person, topic));
+            }
         }
         let found = self.store.suppressions(&keys)?;
         let refusal = found.into_iter().enumerate().find_map(|(index, reason)| {
-            let outcome = if index == 0 {
+            let outcome = if index < 2 {
                 Decided::Suppressed
             } else {
                 Decided::NoConsent

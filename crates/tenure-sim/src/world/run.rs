@@ -368,7 +368,9 @@ impl World {
                 self.model.acknowledged.extend(ids);
             }
             Deed::Consent(person, topic, on) => self.model.choose(data, *person, *topic, *on),
-            Deed::Suppress(person, on) => self.model.suppress(data, *person, *on),
+            Deed::Suppress(person, on) => {
+                self.model.suppress(data, self.work.salt(), *person, *on);
+            }
             _ => {}
         }
     }
