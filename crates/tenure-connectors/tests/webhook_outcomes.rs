@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use tenure_connectors::webhook::{
     Attempt, PreparedWebhook, Reach, WebhookSecret, WebhookSender, WebhookSettings,
-    WebhookTransport,
 };
 use tenure_connectors::{Outcome, Stage};
 

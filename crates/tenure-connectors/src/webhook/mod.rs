@@ -126,11 +126,9 @@ impl WebhookSender {
             secret: settings.secret.clone(),
         }
     }
-}
 
-impl WebhookTransport for WebhookSender {
-    /// Blocks until the answer or the timeout.
-    fn send(&self, webhook: &PreparedWebhook, now_ms: u64) -> Attempt {
+    /// Tries once, at `now_ms` (milliseconds since 1970). Blocks until the answer or the timeout.
+    pub fn send(&self, webhook: &PreparedWebhook, now_ms: u64) -> Attempt {
         let (id, body) = (webhook.message_id.as_str(), webhook.body.as_str());
         let mut request = self
             .agent
@@ -159,6 +157,12 @@ impl WebhookTransport for WebhookSender {
                 retry_after_ms: None,
             },
         }
+    }
+}
+
+impl WebhookTransport for WebhookSender {
+    fn send(&self, webhook: &PreparedWebhook, now_ms: u64) -> Attempt {
+        Self::send(self, webhook, now_ms)
     }
 }
 
