@@ -118,7 +118,7 @@ impl Query<'_> {
     }
 
     /// What a person was merged into, to the end.
-    fn current(&self, id: SubjectId) -> Result<SubjectId, StoreError> {
+    pub(super) fn current(&self, id: SubjectId) -> Result<SubjectId, StoreError> {
         match id {
             SubjectId::Person(person) => present_person(self.store, person).map(SubjectId::Person),
             SubjectId::Account(_) => Ok(id),
