@@ -91,11 +91,11 @@ impl Catalog {
         })
     }
 
-    /// The catalogue of the newest plan; empty before the first.
+    /// The catalogue that was published last; an empty one before the first.
     pub fn in_force(store: &dyn Store) -> Result<Self, StoreError> {
         let rows = store.plans()?;
-        let newest = rows.last().map(Self::from_row).transpose()?;
-        Ok(newest.unwrap_or_default())
+        let last = rows.last().map(Self::from_row).transpose()?;
+        Ok(last.unwrap_or_default())
     }
 
     /// As kept with a plan.

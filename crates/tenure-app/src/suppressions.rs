@@ -6,10 +6,10 @@ use tenure_core::log::{Body, Command, IdentifierKind};
 use tenure_store::Batch;
 use tenure_store::row::{Refusal, RefusalKind};
 
-use crate::dispatch::{address_key, refused_address};
 use crate::error::AppError;
 use crate::node::Node;
 use crate::query::Query;
+use crate::refusals::{address_key, refused_address};
 
 impl Node {
     /// Puts an address on the suppression list, whether or not anybody is known by it.

@@ -14,6 +14,7 @@ fn number(kind: RefusalKind) -> i64 {
     match kind {
         RefusalKind::Address => 0,
         RefusalKind::Topic => 1,
+        RefusalKind::Person => 2,
     }
 }
 
@@ -88,7 +89,8 @@ fn refusal_of(row: &Row<'_>) -> rusqlite::Result<(SuppressionId, Refusal)> {
     let refusal = Refusal {
         kind: match row.get::<_, i64>(1)? {
             0 => RefusalKind::Address,
-            _ => RefusalKind::Topic,
+            1 => RefusalKind::Topic,
+            _ => RefusalKind::Person,
         },
         person: row.get::<_, Option<Bits>>(2)?.map(Bits::id),
         topic: row.get::<_, Option<String>>(3)?.map(Into::into),

@@ -206,6 +206,8 @@ pub enum RefusalKind {
     Address,
     /// A person does not want a topic, or any marketing.
     Topic,
+    /// Nothing may go to a person, whatever the address.
+    Person,
 }
 
 /// A member of a segment.
