@@ -13,7 +13,8 @@ use tenure_core::log::{Body, PlanVersion, Position, decode};
 use tenure_core::time::Timestamp;
 use tenure_store::{Batch, Store};
 
-use crate::access::{Principal, PrincipalKind, Scopes};
+use crate::access::secret::Random;
+use crate::access::{Access, Principal, PrincipalKind, Registrar, Scopes};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::dispatch::{DispatchSettings, Dispatcher};
@@ -54,6 +55,7 @@ pub struct Node {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     workspace: Workspace,
+    access: Access,
     salt: Salt,
     journal: Arc<Journal>,
     writer: WriterHandle,
@@ -133,8 +135,8 @@ impl Node {
             &workspace,
             parts.dispatch,
         ));
-        let rows = store.plans()?;
-        let catalog = rows
+        let catalog = store
+            .plans()?
             .last()
             .map(Catalog::from_row)
             .transpose()?
@@ -145,12 +147,13 @@ impl Node {
         }
         let mut worker = Some(worker);
         let inline_worker = worker.take_if(|_| inline).map(Mutex::new);
-        let salt = workspace.salt();
+        let (salt, access) = (workspace.salt(), Access::open(store.as_ref())?);
         let node = Arc::new_cyclic(|me| Self {
             me: me.clone(),
             store,
             clock,
             workspace,
+            access,
             salt,
             journal,
             writer: handle,
@@ -234,12 +237,37 @@ impl Node {
 
     /// Whose bearer token this is; `None` if it opens nothing here.
     pub fn authenticate(&self, token: &str) -> Option<Principal> {
-        self.workspace.opens_api(token).then(|| Principal {
-            kind: PrincipalKind::Token,
-            id: "workspace".to_owned(),
-            name: "the workspace's token".to_owned(),
-            scopes: Scopes::all(),
-        })
+        if self.workspace.opens_api(token) {
+            return Some(Principal {
+                kind: PrincipalKind::Token,
+                id: "workspace".to_owned(),
+                name: "the workspace's token".to_owned(),
+                scopes: Scopes::all(),
+                own_accounts_of: None,
+            });
+        }
+        self.access.resolve(token, &self.audience(), self.now())
+    }
+
+    /// Who may do what here.
+    pub fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// Changes who may do what here, with secrets made from `random`.
+    pub fn registrar<'a>(&'a self, random: &'a dyn Random) -> Registrar<'a> {
+        Registrar::online(
+            (self.store.as_ref(), &self.access),
+            &self.writer,
+            random,
+            self.now(),
+            self.audience(),
+        )
+    }
+
+    /// Whom access tokens are for: this workspace, and no other.
+    fn audience(&self) -> String {
+        format!("urn:tenure:workspace:{}", self.workspace.id)
     }
 
     /// Whether the replay after the start is over.
