@@ -41,14 +41,18 @@ pub(crate) fn session_cookie(headers: &HeaderMap) -> Option<String> {
 
 /// A page of another site made the browser send this: what changes something is refused.
 pub(crate) fn is_cross_site(headers: &HeaderMap) -> bool {
-    if text(headers, "sec-fetch-site").is_some_and(|site| site == "cross-site" || site == "same-site") {
+    if text(headers, "sec-fetch-site")
+        .is_some_and(|site| site == "cross-site" || site == "same-site")
+    {
         return true;
     }
     let Some(origin) = text(headers, header::ORIGIN.as_str()) else {
         return false;
     };
     let host = text(headers, header::HOST.as_str()).unwrap_or_default();
-    origin.split_once("://").is_none_or(|(_, rest)| rest != host)
+    origin
+        .split_once("://")
+        .is_none_or(|(_, rest)| rest != host)
 }
 
 /// Facts about a request that pages and the token endpoint need.
@@ -68,7 +72,10 @@ pub(crate) struct Caller {
 impl FromRequestParts<ApiState> for Caller {
     type Rejection = std::convert::Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Self::Rejection> {
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &ApiState,
+    ) -> Result<Self, Self::Rejection> {
         Ok(Self {
             origin: origin(parts),
             issuer: state.issuer(&parts.headers),

@@ -25,11 +25,14 @@ pub(crate) fn document_with_forms_to(title: &str, body: &str, origin: &str) -> R
     let policy = format!(
         "default-src 'none'; style-src 'unsafe-inline'; form-action 'self' {origin}; base-uri 'none'; frame-ancestors 'none'"
     );
-    let policy = HeaderValue::from_str(&policy)
-        .unwrap_or(HeaderValue::from_static("default-src 'none'"));
+    let policy =
+        HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'"));
     let headers = [
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (
+            header::REFERRER_POLICY,
+            HeaderValue::from_static("no-referrer"),
+        ),
         (header::CONTENT_SECURITY_POLICY, policy),
     ];
     (headers, Html(html)).into_response()

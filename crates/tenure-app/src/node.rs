@@ -14,7 +14,7 @@ use tenure_core::time::Timestamp;
 use tenure_store::{Batch, Store};
 
 use crate::access::secret::Random;
-use crate::access::{Access, Principal, PrincipalKind, Registrar, Scopes};
+use crate::access::{Access, Actor, Change, Principal, PrincipalKind, Registrar, Scopes};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::dispatch::{DispatchSettings, Dispatcher};
@@ -113,18 +113,16 @@ impl Node {
             handle = handle.run_inline(writer);
         }
         let live = Arc::new(Live::default());
-        let cached = if parts.cached_subjects == 0 {
-            DEFAULT_CACHED_SUBJECTS
-        } else {
-            parts.cached_subjects
-        };
         let worker = Worker::open(
             Arc::clone(&store),
             Arc::clone(&journal),
             handle.clone(),
             Arc::clone(&live),
             workspace.salt(),
-            cached,
+            match parts.cached_subjects {
+                0 => DEFAULT_CACHED_SUBJECTS,
+                asked => asked,
+            },
         )?;
         let dispatcher = Arc::new(Dispatcher::new(
             Arc::clone(&store),
@@ -247,6 +245,15 @@ impl Node {
             });
         }
         self.access.resolve(token, &self.audience(), self.now())
+    }
+
+    /// Writes into the audit trail that something was done; durable when it returns.
+    pub fn record_audit(&self, change: Change, by: &Actor) -> Result<(), AppError> {
+        let batch = Batch {
+            audit: vec![change.by(by)],
+            ..Batch::default()
+        };
+        self.writer.commit(batch, Vec::new())
     }
 
     /// Who may do what here.

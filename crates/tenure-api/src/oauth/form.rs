@@ -20,7 +20,10 @@ impl Form {
     pub(super) fn parse(text: &[u8]) -> Result<Self, OAuthError> {
         let mut pairs = BTreeMap::new();
         for (name, value) in form_urlencoded::parse(text).take(PARAMETERS_MAX) {
-            if pairs.insert(name.into_owned(), value.into_owned()).is_some() {
+            if pairs
+                .insert(name.into_owned(), value.into_owned())
+                .is_some()
+            {
                 return Err(OAuthError::InvalidRequest("a parameter comes twice"));
             }
         }

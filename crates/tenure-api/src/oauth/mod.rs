@@ -116,7 +116,9 @@ async fn revoke(
 ) -> Result<StatusCode, Refusal> {
     with_client(&state, &headers, &body, |node, state, client, form| {
         let token = form.need("token", "token is missing")?;
-        Ok(node.registrar(state.random.as_ref()).revoke(&client, token)?)
+        Ok(node
+            .registrar(state.random.as_ref())
+            .revoke(&client, token)?)
     })
     .await?;
     Ok(StatusCode::OK)
@@ -133,7 +135,9 @@ async fn introspect(
             return Err(OAuthError::InvalidClient);
         }
         let token = form.need("token", "token is missing")?;
-        Ok(node.registrar(state.random.as_ref()).introspect(&client, token)?)
+        Ok(node
+            .registrar(state.random.as_ref())
+            .introspect(&client, token)?)
     })
     .await?;
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(found)).into_response())
@@ -194,7 +198,8 @@ impl IntoResponse for Refusal {
             error => error.to_string(),
         };
         let body = json!({"error": self.error.code(), "error_description": told});
-        let mut response = (status, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response();
+        let mut response =
+            (status, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response();
         if self.basic && status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(
                 header::WWW_AUTHENTICATE,

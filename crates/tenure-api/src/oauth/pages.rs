@@ -8,10 +8,10 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use tenure_app::access::User;
 use tenure_app::access::oauth::{Authorization, AuthorizeFault, AuthorizeRequest};
 use tenure_app::access::secret::same;
 use tenure_app::access::users::{SESSION_MS, SignInFault, csrf_token};
-use tenure_app::access::User;
 
 use super::form::Form;
 use crate::ApiState;
@@ -47,7 +47,12 @@ async fn authorize(State(state): State<ApiState>, caller: Caller) -> Result<Resp
         let next = format!("/oauth/authorize?{}", caller.query);
         return Ok(login_page(&next, None));
     };
-    Ok(consent_page(&asked, &user, &secret, caller.query.as_bytes()))
+    Ok(consent_page(
+        &asked,
+        &user,
+        &secret,
+        caller.query.as_bytes(),
+    ))
 }
 
 async fn decide(
@@ -65,7 +70,9 @@ async fn decide(
         !caller.cross_site && same(token, &csrf_token(secret))
     });
     let Some((user, _)) = meant else {
-        return Ok(refused("Your session is over. Go back to the application and begin again."));
+        return Ok(refused(
+            "Your session is over. Go back to the application and begin again.",
+        ));
     };
     if form.get("decision") != Some("allow") {
         return Ok(see_other(&asked.denied(&caller.issuer)));
@@ -126,7 +133,9 @@ async fn sign_in(
     };
     let mut response = see_other(local(&next));
     let cookie = cookie(&signed.secret, SESSION_MS / 1_000, secure);
-    response.headers_mut().extend(cookie.map(|cookie| (header::SET_COOKIE, cookie)));
+    response
+        .headers_mut()
+        .extend(cookie.map(|cookie| (header::SET_COOKIE, cookie)));
     Ok(response)
 }
 
@@ -142,10 +151,15 @@ async fn sign_out(
         return Ok(refused("The form came from another site."));
     }
     let random = std::sync::Arc::clone(&state.random);
-    ask(&state, move |node| Ok(node.registrar(random.as_ref()).sign_out(&secret)?)).await?;
+    ask(&state, move |node| {
+        Ok(node.registrar(random.as_ref()).sign_out(&secret)?)
+    })
+    .await?;
     let mut response = see_other("/login");
     let gone = cookie("", 0, caller.issuer.starts_with("https://"));
-    response.headers_mut().extend(gone.map(|cookie| (header::SET_COOKIE, cookie)));
+    response
+        .headers_mut()
+        .extend(gone.map(|cookie| (header::SET_COOKIE, cookie)));
     Ok(response)
 }
 
@@ -181,14 +195,21 @@ fn check(state: &ApiState, text: &[u8], issuer: &str) -> Result<(Authorization, 
 }
 
 fn refused(why: &str) -> Response {
-    let page = document("Not possible", &format!("<p role=\"alert\">{}</p>", escape(why)));
+    let page = document(
+        "Not possible",
+        &format!("<p role=\"alert\">{}</p>", escape(why)),
+    );
     (StatusCode::BAD_REQUEST, page).into_response()
 }
 
 fn login_page(next: &str, fault: Option<&SignInFault>) -> Response {
     let mut body = String::new();
     if let Some(fault) = fault {
-        let _ = write!(body, "<p role=\"alert\">{}.</p>", escape(&fault.to_string()));
+        let _ = write!(
+            body,
+            "<p role=\"alert\">{}.</p>",
+            escape(&fault.to_string())
+        );
     }
     let _ = write!(
         body,
@@ -216,7 +237,11 @@ fn consent_page(asked: &Authorization, user: &User, secret: &str, query: &[u8]) 
         escape(&user.name)
     );
     for scope in scopes.iter() {
-        let _ = write!(body, "<li>{} (<code>{scope}</code>)</li>", escape(scope.about()));
+        let _ = write!(
+            body,
+            "<li>{} (<code>{scope}</code>)</li>",
+            escape(scope.about())
+        );
     }
     let _ = write!(
         body,
@@ -228,7 +253,11 @@ fn consent_page(asked: &Authorization, user: &User, secret: &str, query: &[u8]) 
     let given = Form::parse(query).ok();
     for name in PARAMETERS {
         if let Some(value) = given.as_ref().and_then(|form| form.get(name)) {
-            let _ = write!(body, "<input type=\"hidden\" name=\"{name}\" value=\"{}\">", escape(value));
+            let _ = write!(
+                body,
+                "<input type=\"hidden\" name=\"{name}\" value=\"{}\">",
+                escape(value)
+            );
         }
     }
     body.push_str(

@@ -119,7 +119,10 @@ pub(super) async fn create_client(
         redirect_uris: input.redirect_uris,
         public: input.public,
     };
-    change(&state, move |registrar| Ok(registrar.create_client(new, &by)?.into())).await
+    change(&state, move |registrar| {
+        Ok(registrar.create_client(new, &by)?.into())
+    })
+    .await
 }
 
 /// How a secret is rotated.
@@ -141,7 +144,10 @@ pub(super) async fn rotate_client(
     Input(input): Input<RotationInput>,
 ) -> Answer<ClientRow> {
     let grace_ms = input.grace_ms.map_or(ROTATION_GRACE_MS, i64::from);
-    change(&state, move |registrar| Ok(registrar.rotate_client(&id, grace_ms, &by)?.into())).await
+    change(&state, move |registrar| {
+        Ok(registrar.rotate_client(&id, grace_ms, &by)?.into())
+    })
+    .await
 }
 
 /// Removes an application; what it was given opens nothing from now on.
@@ -310,7 +316,10 @@ pub(super) async fn create_user(
         password: input.password,
         owner: input.owner,
     };
-    change(&state, move |registrar| Ok(registrar.create_user(new, &by)?.into())).await
+    change(&state, move |registrar| {
+        Ok(registrar.create_user(new, &by)?.into())
+    })
+    .await
 }
 
 /// What to change of a user; what is left out stays.
@@ -345,7 +354,10 @@ pub(super) async fn change_user(
         password: input.password,
         clear_one_time: input.clear_one_time_codes,
     };
-    change(&state, move |registrar| Ok(registrar.change_user(&id, wanted, &by)?.into())).await
+    change(&state, move |registrar| {
+        Ok(registrar.change_user(&id, wanted, &by)?.into())
+    })
+    .await
 }
 
 /// Removes a user.

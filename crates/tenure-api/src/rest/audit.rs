@@ -75,7 +75,9 @@ fn instant(params: &Params, name: &str) -> Result<Option<Timestamp>, Problem> {
     ("target" = Option<String>, Query), ("since" = Option<String>, Query), ("until" = Option<String>, Query),
     ("cursor" = Option<String>, Query), ("limit" = Option<usize>, Query)), responses((status = 200, body = Rows<EntryRow>)))]
 pub(super) async fn list(State(state): State<ApiState>, params: Params) -> Answer<Rows<EntryRow>> {
-    let known = ["actor", "action", "target", "since", "until", "cursor", "limit"];
+    let known = [
+        "actor", "action", "target", "since", "until", "cursor", "limit",
+    ];
     let params = params.only(&known)?;
     let page = params.page()?;
     let filter = AuditFilter {
@@ -149,7 +151,9 @@ pub(super) async fn export(
                 drop(sender.blocking_send(Err(std::io::Error::other("the export failed"))));
                 return;
             };
-            let lines = rows.iter().filter_map(|row| serde_json::to_string(row).ok());
+            let lines = rows
+                .iter()
+                .filter_map(|row| serde_json::to_string(row).ok());
             let block: String = lines.map(|line| line + "\n").collect();
             if block.is_empty() || sender.blocking_send(Ok(block.into())).is_err() {
                 return;

@@ -8,11 +8,13 @@ use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State
 use axum::http::request::Parts;
 use axum::http::{Method, header};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use parking_lot::Mutex;
 use serde::Serialize;
 use tenure_app::access::users::csrf_token;
 use tenure_app::access::{Actor, Change, Principal, Scope, Scopes, secret};
+use tenure_app::node::Node;
+use tenure_core::id::SubjectId;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{
@@ -21,7 +23,7 @@ use utoipa::openapi::security::{
 };
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
-use super::ask;
+use super::{ask, query};
 use crate::ApiState;
 use crate::caller::{is_cross_site, origin, session_cookie, text};
 use crate::problem::{Code, Problem};
@@ -144,10 +146,9 @@ pub(super) struct Note(Arc<Mutex<(serde_json::Value, serde_json::Value)>>);
 impl Note {
     /// Notes both.
     pub(super) fn change(&self, before: impl Serialize, after: impl Serialize) {
-        let value = |told| serde_json::to_value(told).unwrap_or_default();
         *self.0.lock() = (
             serde_json::to_value(before).unwrap_or_default(),
-            value(serde_json::to_value(after).unwrap_or_default()),
+            serde_json::to_value(after).unwrap_or_default(),
         );
     }
 }
@@ -184,9 +185,14 @@ async fn demand(
         return Err(Problem::missing_scope(scope));
     }
     if let Some(owner) = principal.own_accounts_of.clone() {
-        check_own(&state, owner, &path, &request).await?;
+        let asked = Asked::of(&request, &path);
+        check_own(&state, owner, asked).await?;
     }
-    let actor = request.extensions().get::<Actor>().cloned().ok_or_else(no_token)?;
+    let actor = request
+        .extensions()
+        .get::<Actor>()
+        .cloned()
+        .ok_or_else(no_token)?;
     let (action, target) = named(&request);
     let reads = request.method() == Method::GET || scope.as_str().ends_with(":read");
     let note = Note::default();
@@ -220,47 +226,74 @@ async fn record(state: &ApiState, change: Change, actor: Actor) -> Result<(), Pr
     ask(state, move |node| Ok(node.record_audit(change, &actor)?)).await
 }
 
+/// What decides whether a request is about one's own customers.
+struct Asked {
+    /// It lists tasks of these owners.
+    task_owners: Option<Vec<String>>,
+    /// It is about this one.
+    account: Option<String>,
+    person: Option<String>,
+    customer: Option<String>,
+}
+
+impl Asked {
+    fn of(request: &Request, path: &RawPathParams) -> Self {
+        let param = |name: &str| {
+            let found = path.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| value.to_owned())
+        };
+        let route = request.extensions().get::<MatchedPath>();
+        let lists_tasks = request.method() == Method::GET
+            && route.is_some_and(|route| route.as_str() == "/api/v1/tasks");
+        let query = request.uri().query().unwrap_or_default();
+        let owners = form_urlencoded::parse(query.as_bytes())
+            .filter(|(name, _)| name == "owner")
+            .map(|(_, owner)| owner.into_owned());
+        Self {
+            task_owners: lists_tasks.then(|| owners.collect()),
+            account: param("account"),
+            person: param("person"),
+            customer: param("customer_id"),
+        }
+    }
+
+    fn subject(&self, node: &Node) -> Option<SubjectId> {
+        match self {
+            Self {
+                account: Some(id), ..
+            } => id.parse().ok().map(SubjectId::Account),
+            Self {
+                person: Some(id), ..
+            } => id.parse().ok().map(SubjectId::Person),
+            Self {
+                customer: Some(id), ..
+            } => Some(SubjectId::Account(query(node).account_named(id))),
+            _ => None,
+        }
+    }
+}
+
 /// Users who see only accounts of their own reach what is about one account or person of theirs,
 /// and their own tasks; nothing that is about many.
-async fn check_own(
-    state: &ApiState,
-    owner: String,
-    path: &RawPathParams,
-    request: &Request,
-) -> Result<(), Problem> {
+async fn check_own(state: &ApiState, owner: String, asked: Asked) -> Result<(), Problem> {
     let refused = || {
         Problem::new(
             Code::NotYours,
             "your role reaches accounts of your own only, one at a time",
         )
     };
-    let param = |name: &str| {
-        let found = path.iter().find(|(known, _)| *known == name);
-        found.map(|(_, value)| value.to_owned())
-    };
-    if request.uri().path() == "/api/v1/tasks" && request.method() == Method::GET {
-        let query = request.uri().query().unwrap_or_default();
-        let mut owners = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "owner");
-        let own = owners.next().is_some_and(|(_, asked)| asked == owner) && owners.next().is_none();
-        return if own {
+    if let Some(owners) = asked.task_owners {
+        return if owners == [owner] {
             Ok(())
         } else {
             Err(refused().fix("add `owner` with your own name to the query"))
         };
     }
-    let (account, person) = (param("account"), param("person"));
-    let customer = param("customer_id");
     let is_own = ask(state, move |node| {
-        let subject = match (account, person, customer) {
-            (Some(id), _, _) => id.parse().ok().map(tenure_core::id::SubjectId::Account),
-            (_, Some(id), _) => id.parse().ok().map(tenure_core::id::SubjectId::Person),
-            (_, _, Some(id)) => Some(tenure_core::id::SubjectId::Account(super::query(node).account_named(&id))),
-            _ => None,
-        };
-        let Some(subject) = subject else {
+        let Some(subject) = asked.subject(node) else {
             return Ok(false);
         };
-        Ok(super::query(node).owner_of(subject)? == Some(owner))
+        Ok(query(node).owner_of(subject)? == Some(owner))
     })
     .await?;
     if is_own { Ok(()) } else { Err(refused()) }
@@ -288,7 +321,10 @@ pub(super) async fn authenticate(
         (Some((_, token)), _) => {
             let found = state.node.authenticate(token.trim());
             found.ok_or_else(|| {
-                Problem::new(Code::Unauthorized, "the token is not this workspace's, or is over")
+                Problem::new(
+                    Code::Unauthorized,
+                    "the token is not this workspace's, or is over",
+                )
             })?
         }
         (None, None) => by_session(&state, &parts).await?,
