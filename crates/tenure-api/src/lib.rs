@@ -51,7 +51,7 @@ pub struct ApiState {
 impl ApiState {
     /// The surface of a node. `public_url` is what browsers reach this server by (`None`: what
     /// each request says); `nonce`
-    /// is drawn by the operating system: secrets are made from it.
+    /// is random and foreseen by nobody: secrets are made from it.
     pub fn new(
         node: Arc<Node>,
         limits: IngestLimits,

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use tenure_core::log::{Body, PlanVersion, Position, decode};
 use tenure_core::time::Timestamp;
 use tenure_store::{Batch, Store};
 
+use crate::access::seal::{self, SealingKey};
 use crate::access::secret::Random;
 use crate::access::{Access, Actor, Change, Principal, PrincipalKind, Registrar, Scopes};
 use crate::catalog::Catalog;
@@ -56,6 +57,8 @@ pub struct Node {
     clock: Arc<dyn Clock>,
     workspace: Workspace,
     access: Access,
+    /// Opens the secrets of connectors.
+    sealing: OnceLock<SealingKey>,
     salt: Salt,
     journal: Arc<Journal>,
     writer: WriterHandle,
@@ -152,6 +155,7 @@ impl Node {
             clock,
             workspace,
             access,
+            sealing: OnceLock::new(),
             salt,
             journal,
             writer: handle,
@@ -270,6 +274,37 @@ impl Node {
             self.now(),
             self.audience(),
         )
+    }
+
+    /// Gives the key with which secrets of connectors are sealed; the first one counts.
+    pub fn unlock(&self, key: SealingKey) {
+        // A second key would be another operator's mistake, not a way to change it.
+        drop(self.sealing.set(key));
+    }
+
+    /// The secret that is kept under a name.
+    pub fn secret(&self, name: &str) -> Result<Option<Vec<u8>>, AppError> {
+        seal::read(self.store.as_ref(), self.sealing_key()?, name)
+    }
+
+    /// Keeps a secret, sealed, under a name.
+    pub fn keep_secret(
+        &self,
+        name: &str,
+        secret: &[u8],
+        random: &dyn Random,
+        by: &Actor,
+    ) -> Result<(), AppError> {
+        let key = self.sealing_key()?;
+        self.registrar(random).keep_secret(key, name, secret, by)
+    }
+
+    fn sealing_key(&self) -> Result<&SealingKey, AppError> {
+        self.sealing.get().ok_or_else(|| {
+            AppError::Conflict(
+                "secrets cannot be kept without a key; start the server with TENURE_SECRET_KEY or TENURE_SECRET_KEY_FILE".into(),
+            )
+        })
     }
 
     /// Whom access tokens are for: this workspace, and no other.

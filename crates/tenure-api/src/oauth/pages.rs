@@ -8,10 +8,11 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use tenure_app::access::User;
 use tenure_app::access::oauth::{Authorization, AuthorizeFault, AuthorizeRequest};
 use tenure_app::access::secret::same;
 use tenure_app::access::users::{SESSION_MS, SignInFault, csrf_token};
+use tenure_app::access::{Actor, Scopes, User};
+use tenure_app::error::AppError;
 
 use super::form::Form;
 use crate::ApiState;
@@ -35,13 +36,15 @@ pub(super) fn routes() -> Router<ApiState> {
     Router::new()
         .route("/oauth/authorize", get(authorize).post(decide))
         .route("/login", get(login).post(sign_in))
+        .route("/login/codes", post(begin_codes))
+        .route("/login/codes/confirm", post(confirm_codes))
         .route("/logout", post(sign_out))
 }
 
 async fn authorize(State(state): State<ApiState>, caller: Caller) -> Result<Response, Problem> {
     let asked = match check(&state, caller.query.as_bytes(), &caller.issuer) {
         Ok((asked, _)) => asked,
-        Err(response) => return Ok(response),
+        Err(response) => return Ok(*response),
     };
     let Some((user, secret)) = signed_in(&state, &caller).await? else {
         let next = format!("/oauth/authorize?{}", caller.query);
@@ -62,14 +65,9 @@ async fn decide(
 ) -> Result<Response, Problem> {
     let (asked, form) = match check(&state, &body, &caller.issuer) {
         Ok(checked) => checked,
-        Err(response) => return Ok(response),
+        Err(response) => return Ok(*response),
     };
-    let session = signed_in(&state, &caller).await?;
-    let meant = session.filter(|(_, secret)| {
-        let token = form.get("csrf").unwrap_or_default();
-        !caller.cross_site && same(token, &csrf_token(secret))
-    });
-    let Some((user, _)) = meant else {
+    let Some((user, _)) = meant(&state, &caller, Some(&form)).await? else {
         return Ok(refused(
             "Your session is over. Go back to the application and begin again.",
         ));
@@ -92,11 +90,20 @@ async fn login(State(state): State<ApiState>, caller: Caller) -> Result<Response
     let Some((user, secret)) = signed_in(&state, &caller).await? else {
         return Ok(login_page(&next, None));
     };
+    let csrf = csrf_token(&secret);
+    let codes = if user.has_one_time_codes() {
+        "<p>One-time codes are asked for when you sign in.</p>".to_owned()
+    } else {
+        format!(
+            "<form method=\"post\" action=\"/login/codes\"><input type=\"hidden\" name=\"csrf\" value=\"{csrf}\">\
+             <button type=\"submit\">Set up one-time codes</button></form>"
+        )
+    };
     let body = format!(
-        "<p role=\"status\">You are signed in as {}.</p><form method=\"post\" action=\"/logout\">\
+        "<p role=\"status\">You are signed in as {}.</p>{codes}<form method=\"post\" action=\"/logout\">\
          <input type=\"hidden\" name=\"csrf\" value=\"{}\"><button type=\"submit\">Sign out</button></form>",
         escape(&user.name),
-        escape(&csrf_token(&secret)),
+        escape(&csrf),
     );
     Ok(document("Tenure", &body))
 }
@@ -139,6 +146,73 @@ async fn sign_in(
     Ok(response)
 }
 
+/// The user of a form that they sent themselves.
+async fn meant(
+    state: &ApiState,
+    caller: &Caller,
+    form: Option<&Form>,
+) -> Result<Option<(User, String)>, Problem> {
+    let session = signed_in(state, caller).await?;
+    Ok(session.filter(|(_, secret)| {
+        let token = form.and_then(|form| form.get("csrf")).unwrap_or_default();
+        !caller.cross_site && same(token, &csrf_token(secret))
+    }))
+}
+
+/// Shows the secret for an authenticator; codes are asked for after the first right one.
+async fn begin_codes(
+    State(state): State<ApiState>,
+    caller: Caller,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let form = Form::parse(&body).ok();
+    let Some((user, secret)) = meant(&state, &caller, form.as_ref()).await? else {
+        return Ok(refused("Your session is over. Sign in again."));
+    };
+    let random = std::sync::Arc::clone(&state.random);
+    let actor = Actor::of(&user.principal(Scopes::all()), caller.origin);
+    let key = ask(&state, move |node| {
+        Ok(node
+            .registrar(random.as_ref())
+            .begin_one_time(&user.id, &actor)?)
+    })
+    .await?;
+    let body = format!(
+        "<p>Enter this key in your authenticator, as a time-based code with six digits:</p><p><code>{key}</code></p>\
+         <form method=\"post\" action=\"/login/codes/confirm\"><input type=\"hidden\" name=\"csrf\" value=\"{}\">\
+         <label>The code it shows <input name=\"code\" inputmode=\"numeric\" autocomplete=\"one-time-code\" required></label>\
+         <button type=\"submit\">Turn on</button></form>",
+        csrf_token(&secret)
+    );
+    Ok(document("One-time codes", &body))
+}
+
+async fn confirm_codes(
+    State(state): State<ApiState>,
+    caller: Caller,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let form = Form::parse(&body).ok();
+    let Some((user, _)) = meant(&state, &caller, form.as_ref()).await? else {
+        return Ok(refused("Your session is over. Sign in again."));
+    };
+    let code = form.and_then(|form| form.owned("code")).unwrap_or_default();
+    let random = std::sync::Arc::clone(&state.random);
+    let actor = Actor::of(&user.principal(Scopes::all()), caller.origin);
+    let confirmed = ask(&state, move |node| {
+        let registrar = node.registrar(random.as_ref());
+        Ok(registrar.confirm_one_time(&user.id, &code, &actor))
+    })
+    .await?;
+    match confirmed {
+        Ok(()) => Ok(see_other("/login")),
+        Err(AppError::Invalid { .. }) => Ok(refused(
+            "The code is not right. Check the clock of your authenticator and set it up again.",
+        )),
+        Err(error) => Err(error.into()),
+    }
+}
+
 async fn sign_out(
     State(state): State<ApiState>,
     caller: Caller,
@@ -176,8 +250,12 @@ async fn signed_in(state: &ApiState, caller: &Caller) -> Result<Option<(User, St
 }
 
 /// The request, or the answer to one that is not right.
-fn check(state: &ApiState, text: &[u8], issuer: &str) -> Result<(Authorization, Form), Response> {
-    let form = Form::parse(text).map_err(|_| refused("A parameter comes twice."))?;
+fn check(
+    state: &ApiState,
+    text: &[u8],
+    issuer: &str,
+) -> Result<(Authorization, Form), Box<Response>> {
+    let form = Form::parse(text).map_err(|_| Box::new(refused("A parameter comes twice.")))?;
     let asked = AuthorizeRequest {
         response_type: form.owned("response_type"),
         client_id: form.owned("client_id"),
@@ -189,8 +267,8 @@ fn check(state: &ApiState, text: &[u8], issuer: &str) -> Result<(Authorization, 
     };
     match state.node.access().check_authorization(&asked, issuer) {
         Ok(authorization) => Ok((authorization, form)),
-        Err(AuthorizeFault::Shown(why)) => Err(refused(why)),
-        Err(AuthorizeFault::Redirect(url)) => Err(see_other(&url)),
+        Err(AuthorizeFault::Shown(why)) => Err(Box::new(refused(why))),
+        Err(AuthorizeFault::Redirect(url)) => Err(Box::new(see_other(&url))),
     }
 }
 

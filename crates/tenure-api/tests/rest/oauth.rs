@@ -205,6 +205,11 @@ async fn the_token_endpoint_refuses_in_the_words_of_the_standard() {
         );
         assert_eq!(challenged, status == 401, "{body}");
     }
+}
+
+#[tokio::test]
+async fn a_public_client_cannot_act_by_itself() {
+    let world = World::empty();
     let public = "grant_type=client_credentials&client_id=tenure-cli";
     let (status, told) = json_of(form(&world, "/oauth/token", public, &[]).await).await;
     assert_eq!(
@@ -213,10 +218,8 @@ async fn the_token_endpoint_refuses_in_the_words_of_the_standard() {
     );
 }
 
-#[tokio::test]
-async fn a_user_signs_in_allows_and_the_application_acts_for_them() {
-    let world = World::empty();
-    world.session(Role::Manager).await;
+/// Signs in on the page that an application's request leads to; answers the cookie.
+async fn sign_in(world: &World) -> String {
     let request = Request::get(format!("/oauth/authorize?{ASKED}"))
         .body(Body::empty())
         .unwrap();
@@ -229,7 +232,7 @@ async fn a_user_signs_in_allows_and_the_application_acts_for_them() {
         "email=manager%40example.com&password={PASSWORD}&next={}",
         next.replace('%', "%25").replace("%2526", "%26")
     );
-    let response = form(&world, "/login", &body, &[]).await;
+    let response = form(world, "/login", &body, &[]).await;
     assert_eq!(response.status(), 303);
     let location = response.headers()["location"].to_str().unwrap().to_owned();
     assert!(
@@ -244,7 +247,14 @@ async fn a_user_signs_in_allows_and_the_application_acts_for_them() {
         cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"),
         "{cookie}"
     );
-    let cookie = cookie.split(';').next().unwrap().to_owned();
+    cookie.split(';').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_user_signs_in_allows_and_the_application_acts_for_them() {
+    let world = World::empty();
+    world.session(Role::Manager).await;
+    let cookie = sign_in(&world).await;
     let page = consent(&world, &cookie).await;
     assert!(page.contains("Tenure&#39;s command line") && page.contains("profiles:read"));
     assert!(
@@ -368,4 +378,35 @@ async fn a_wrong_password_says_no_more_than_that() {
     )
     .await;
     assert_eq!(cross.status(), 400);
+}
+
+#[tokio::test]
+async fn one_time_codes_are_set_up_by_the_user_only() {
+    let world = World::empty();
+    let cookie = world.session(Role::Analyst).await;
+    let headers = [("Cookie", cookie.as_str())];
+    let refused = form(&world, "/login/codes", "csrf=x", &headers).await;
+    assert_eq!(refused.status(), 400);
+    let page = consent(&world, &cookie).await;
+    let token = format!("csrf={}", hidden(&page, "csrf"));
+    let (status, page) = read(form(&world, "/login/codes", &token, &headers).await).await;
+    assert_eq!(status, 200);
+    let key = page
+        .split_once("<code>")
+        .unwrap()
+        .1
+        .split_once('<')
+        .unwrap()
+        .0;
+    assert_eq!(key.len(), 32);
+    let wrong = form(
+        &world,
+        "/login/codes/confirm",
+        &format!("{token}&code=0"),
+        &headers,
+    )
+    .await;
+    assert_eq!(wrong.status(), 400);
+    let users = world.get("users").await;
+    assert_eq!(users["data"][0]["one_time_codes"], false);
 }
