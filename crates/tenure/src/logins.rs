@@ -36,7 +36,7 @@ pub(crate) struct Logins {
     path: PathBuf,
     /// Held while the file is used: a refresh token must not be used by two processes.
     _lock: File,
-    logins: BTreeMap<String, Login>,
+    by_url: BTreeMap<String, Login>,
 }
 
 impl Logins {
@@ -75,26 +75,26 @@ impl Logins {
         Ok(Some(Self {
             path,
             _lock: lock,
-            logins,
+            by_url: logins,
         }))
     }
 
     /// Keeps a login.
     pub(crate) fn put(&mut self, url: &str, login: Login) -> Result<()> {
-        self.logins.insert(url.to_owned(), login);
+        self.by_url.insert(url.to_owned(), login);
         self.save()
     }
 
     /// Forgets a login.
     pub(crate) fn take(&mut self, url: &str) -> Result<Option<Login>> {
-        let login = self.logins.remove(url);
+        let login = self.by_url.remove(url);
         self.save()?;
         Ok(login)
     }
 
     /// A token for a server that is good now; renewed if need be.
     pub(crate) fn token(&mut self, url: &str, agent: &ureq::Agent) -> Result<Option<String>> {
-        let Some(login) = self.logins.get(url).cloned() else {
+        let Some(login) = self.by_url.get(url).cloned() else {
             return Ok(None);
         };
         if now_ms() + RENEW_EARLY_MS < login.expires_at_ms {
@@ -123,7 +123,7 @@ impl Logins {
     fn save(&self) -> Result<()> {
         let new = self.path.with_extension("new");
         drop(std::fs::remove_file(&new));
-        let text = serde_json::to_string_pretty(&self.logins)?;
+        let text = serde_json::to_string_pretty(&self.by_url)?;
         let written = private(&new)
             .and_then(|mut file| {
                 Ok(file
