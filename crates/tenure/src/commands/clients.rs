@@ -87,7 +87,8 @@ pub(crate) enum Tokens {
     #[command(after_help = "Examples:\n  tenure tokens delete tkn_abc")]
     Delete {
         /// Its id
-        token: String,
+        #[arg(value_name = "TOKEN")]
+        id: String,
         #[command(flatten)]
         asking: Asking,
     },
@@ -174,9 +175,9 @@ pub(crate) fn run_tokens(command: &Tokens) -> Result<()> {
             let body = json!({"name": name, "scopes": spaced(scopes)});
             act(asking, "tokens", &body, SHOWN_ONCE)
         }
-        Tokens::Delete { token, asking } => delete(
+        Tokens::Delete { id, asking } => delete(
             asking,
-            &format!("tokens/{}", path_part(token)),
+            &format!("tokens/{}", path_part(id)),
             "the token opens nothing any more",
         ),
     }
