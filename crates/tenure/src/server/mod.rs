@@ -77,6 +77,7 @@ impl Server {
                 retry_delay_ms: settings.number("send_retry_delay_ms") as i64,
                 dkim: mail::dkim(settings)?,
                 webhooks: mail::webhooks(settings)?,
+                webhook_transport: None,
             },
             cached_subjects: settings.number("cached_subjects_max") as usize,
         })?;
