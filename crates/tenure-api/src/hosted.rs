@@ -15,6 +15,7 @@ use axum::routing::{get, post};
 use tenure_app::receipts::{Preferences, WebHit};
 
 use crate::ApiState;
+use crate::page::escape;
 use crate::problem::Problem;
 use crate::rest::ask;
 
@@ -303,19 +304,4 @@ fn document(title: &str, sender: Option<&str>, body: &str) -> Response {
         (header::CONTENT_SECURITY_POLICY, POLICY),
     ];
     (headers, Html(html)).into_response()
-}
-
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
 }

@@ -1,5 +1,7 @@
 //! The JSON API under `/api/v1`: handlers extract, call one use case and map the answer.
 
+mod access;
+mod audit;
 mod customer;
 mod definitions;
 mod guard;
@@ -84,8 +86,8 @@ pub(crate) fn query(node: &Node) -> Query<'_> {
 }
 
 /// Every operation with the scope that it wants.
-fn documented() -> Guarded {
-    Guarded::new()
+fn documented(state: Option<&ApiState>) -> Guarded {
+    Guarded::new(state)
         .routes(Scope::ProfilesRead, routes!(workspace::show))
         .routes(Scope::DefinitionsRead, routes!(workspace::backfill))
         .routes(Scope::DefinitionsRead, routes!(workspace::plans))
@@ -146,13 +148,24 @@ fn documented() -> Guarded {
         )
         .routes(Scope::MessagesWrite, routes!(definitions::test_send))
         .routes(Scope::ProfilesWrite, routes!(transfer::import))
-        .routes(Scope::ProfilesRead, routes!(transfer::export))
+        .exports(Scope::ProfilesRead, routes!(transfer::export))
+        .access(routes!(access::clients, access::create_client))
+        .access(routes!(access::rotate_client))
+        .access(routes!(access::delete_client))
+        .access(routes!(access::tokens, access::create_token))
+        .access(routes!(access::delete_token))
+        .access(routes!(access::users, access::create_user))
+        .access(routes!(access::change_user, access::delete_user))
+        .access(routes!(access::rotate_key))
+        .access(routes!(audit::list))
+        .access(routes!(audit::verified))
+        .exports(Scope::Admin, routes!(audit::export))
         .routes(Scope::MessagesWrite, routes!(transfer::bounces))
-        .routes(Scope::Admin, routes!(transfer::backup))
-        .routes(Scope::ProfilesRead, routes!(transfer::member_stream))
+        .exports(Scope::Admin, routes!(transfer::backup))
+        .exports(Scope::ProfilesRead, routes!(transfer::member_stream))
         .routes(Scope::DefinitionsRead, routes!(signals::signals))
         .routes(Scope::DefinitionsRead, routes!(signals::templates))
-        .routes(Scope::Admin, routes!(person_export::export))
+        .exports(Scope::Admin, routes!(person_export::export))
         .routes(Scope::CsMarketingWrite, routes!(customer::trigger))
         .routes(Scope::CsMarketingRead, routes!(customer::performance))
         .routes(Scope::CsRetentionRead, routes!(customer::risk))
@@ -183,13 +196,13 @@ fn document(mut api: OpenApi) -> OpenApi {
 
 /// The OpenAPI document, from the code.
 pub(crate) fn openapi() -> OpenApi {
-    let (_, api) = documented().split();
+    let (_, api) = documented(None).split();
     document(api)
 }
 
 /// The routes of the JSON API.
 pub(crate) fn routes(state: &ApiState) -> Router {
-    let (router, api) = documented().split();
+    let (router, api) = documented(Some(state)).split();
     let api: Arc<str> = document(api).to_json().unwrap_or_default().into();
     let protected = router
         .route_layer(middleware::from_fn_with_state(
