@@ -118,10 +118,7 @@ impl Refusals {
             }
             Command::Consent { person, topic, .. } => match topic {
                 Some(topic) => self.subscribe(store, *person, topic, changes)?,
-                None => {
-                    let keys = self.consent_keys(*person).into_iter();
-                    changes.extend(keys.map(|(_, key)| (key, None)));
-                }
+                None => changes.extend(self.freed(*person)),
             },
             _ => {}
         }
@@ -168,6 +165,12 @@ impl Refusals {
         }
         changes.push((consent_key(&self.salt, person, Some(topic)), None));
         Ok(())
+    }
+
+    /// Every topic is wanted again.
+    fn freed(&self, person: PersonId) -> impl Iterator<Item = (u128, Option<Refusal>)> {
+        let keys = self.consent_keys(person).into_iter();
+        keys.map(|(_, key)| (key, None))
     }
 
     /// Topics, of which `None` is all marketing, with the key of a person's refusal of each.
