@@ -6,7 +6,7 @@ use tenure_app::call::{Call, CallKind, Name, event_id};
 use tenure_app::dispatch::DispatchSettings;
 use tenure_app::node::{Node, Parts};
 use tenure_app::publish::PublishRequest;
-use tenure_app::refusals::person_key;
+use tenure_app::refusals::{person_key, refused_address};
 use tenure_app::worker::Step;
 use tenure_app::workspace::Workspace;
 use tenure_core::log::IdentifierKind;
@@ -92,8 +92,9 @@ fn a_refusal_that_comes_while_an_attempt_is_begun_stops_it() {
         world.pay(&ada);
         if refused {
             let key = person_key(world.node.salt(), ada.own_person());
+            let refusal = refused_address(None, Timestamp(1), "by hand");
             world.store.interrupt(Batch {
-                suppressions: vec![(key, Some("by hand".into()))],
+                suppressions: vec![(key, Some(refusal))],
                 ..Batch::default()
             });
         }
