@@ -16,7 +16,9 @@ use tenure_store::row::State;
 use tenure_store::{Store, StoreError};
 
 /// First byte of a stored state: the version of its encoding.
-const STATE_FORMAT: u8 = 1;
+const STATE_FORMAT: u8 = 2;
+/// The format before: without `decided`, the last field, whose initial value is two zero bytes.
+const STATE_FORMAT_UNDECIDED: u8 = 1;
 /// How many subjects are kept in memory; about 1 KB each.
 pub const DEFAULT_CACHED_SUBJECTS: usize = 300_000;
 
@@ -330,6 +332,10 @@ pub fn decode(bytes: &[u8]) -> Result<(Position, SubjectState), StoreError> {
             let Stored(position, state) =
                 postcard::from_bytes(rest).map_err(|_| damaged("cannot be decoded"))?;
             Ok((position, state))
+        }
+        Some((&STATE_FORMAT_UNDECIDED, rest)) => {
+            let whole = [&[STATE_FORMAT], rest, &[0, 0]].concat();
+            decode(&whole)
         }
         Some(_) => Err(damaged("is of an unknown format")),
         None => Err(damaged("is empty")),

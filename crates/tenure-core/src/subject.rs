@@ -56,6 +56,9 @@ pub struct SubjectState {
     pub plan: PlanVersion,
     /// The earliest instant at which something could change though nothing happens.
     pub wake_at: Option<Timestamp>,
+    /// The instant of the last decision about it, and how many were made at that instant: the
+    /// next one's place among them.
+    pub decided: (Timestamp, u32),
     /// Changed since it was last stored. Not itself stored.
     #[serde(skip)]
     pub dirty: bool,
@@ -89,7 +92,7 @@ pub struct EnrollmentState {
     pub step: Option<Box<str>>,
     /// When it reached that step.
     pub step_at: Timestamp,
-    /// When time alone moves it on.
+    /// When time alone moves it on. In an ended one: until when its goal still counts.
     pub wake_at: Option<Timestamp>,
     /// Whether that step has begun to wait; else it is yet to act.
     pub waiting: bool,
@@ -106,6 +109,18 @@ pub struct EnrollmentState {
     pub acted: Vec<Box<str>>,
     /// Recipients already decided about in the present step.
     pub served: Vec<PersonId>,
+}
+
+impl EnrollmentState {
+    /// Whether it is still going on: through its steps, or held out and watched.
+    pub fn is_open(&self) -> bool {
+        self.ended_at.is_none()
+    }
+
+    /// Whether it has ended, and the goal still counts for it.
+    pub fn is_watched(&self) -> bool {
+        self.ended_at.is_some() && self.wake_at.is_some()
+    }
 }
 
 /// What the contact policy must know about a subject.
@@ -146,6 +161,7 @@ impl SubjectState {
             contact: ContactState::default(),
             plan,
             wake_at: None,
+            decided: (Timestamp(0), 0),
             dirty: true,
         }
     }

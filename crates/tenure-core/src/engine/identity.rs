@@ -175,6 +175,7 @@ fn unite_series(state: &mut SubjectState, key: SeriesKey, other: SeriesKey, seri
 fn unite(state: &mut SubjectState, from: &SubjectState, now: Timestamp) {
     state.created_at = state.created_at.min(from.created_at);
     state.seen_at = now;
+    state.decided = state.decided.max(from.decided);
     add_identifiers(state, &from.identifiers);
     for (name, &at) in &from.trait_times {
         let newer = state.trait_times.get(name).is_none_or(|known| *known < at);

@@ -67,7 +67,7 @@ impl<'a> Oracle<'a> {
         Self {
             definitions,
             facts: Facts::new(entries),
-            moments: instants::moments(entries, &all, end),
+            moments: instants::moments(entries, &definitions.policy.timezone, &all, end),
             histories: RefCell::default(),
         }
     }
