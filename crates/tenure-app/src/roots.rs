@@ -17,7 +17,8 @@ use tenure_store::{Store, StoreError};
 
 /// First byte of a stored state: the version of its encoding.
 const STATE_FORMAT: u8 = 2;
-/// The format before: without `decided`, the last field, whose initial value is two zero bytes.
+/// The format before: without `decided` and `past_accounts`, the last fields, whose initial values
+/// are three zero bytes.
 const STATE_FORMAT_UNDECIDED: u8 = 1;
 /// How many subjects are kept in memory; about 1 KB each.
 pub const DEFAULT_CACHED_SUBJECTS: usize = 300_000;
@@ -334,10 +335,28 @@ pub fn decode(bytes: &[u8]) -> Result<(Position, SubjectState), StoreError> {
             Ok((position, state))
         }
         Some((&STATE_FORMAT_UNDECIDED, rest)) => {
-            let whole = [&[STATE_FORMAT], rest, &[0, 0]].concat();
+            let whole = [&[STATE_FORMAT], rest, &[0, 0, 0]].concat();
             decode(&whole)
         }
         Some(_) => Err(damaged("is of an unknown format")),
         None => Err(damaged("is empty")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tenure_core::id::PersonId;
+
+    use super::*;
+
+    #[test]
+    fn a_state_of_the_format_before_is_read() {
+        let state = SubjectState::new(SubjectId::Person(PersonId(7)), None, Timestamp(5), 3);
+        let now = encode(9, &state).unwrap();
+        let mut before = now[..now.len() - 3].to_vec();
+        before[0] = STATE_FORMAT_UNDECIDED;
+        let expected = decode(&now).unwrap();
+        assert_eq!(decode(&before).unwrap(), expected);
+        assert_eq!(expected.0, 9);
     }
 }

@@ -18,6 +18,9 @@ pub type SeriesKey = u64;
 /// Key of a tracked condition: a stable hash of its canonical form.
 pub type ConditionKey = u64;
 
+/// Most accounts a person is known to have belonged to.
+pub const MAX_PAST_ACCOUNTS: usize = 32;
+
 /// Everything the engine knows about one subject. Its size is bounded: see the limits of
 /// [`Series`], [`crate::value::MAX_TRAITS`] and [`crate::program::MAX_ENROLLMENTS`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,6 +62,9 @@ pub struct SubjectState {
     /// The instant of the last decision about it, and how many were made at that instant: the
     /// next one's place among them.
     pub decided: (Timestamp, u32),
+    /// Accounts a person belonged to before, the latest last: their counts of people know it, and
+    /// must be told when it turns out to be another.
+    pub past_accounts: Box<[AccountId]>,
     /// Changed since it was last stored. Not itself stored.
     #[serde(skip)]
     pub dirty: bool,
@@ -162,6 +168,7 @@ impl SubjectState {
             plan,
             wake_at: None,
             decided: (Timestamp(0), 0),
+            past_accounts: Box::default(),
             dirty: true,
         }
     }
@@ -169,6 +176,15 @@ impl SubjectState {
     /// The root this subject belongs to.
     pub fn root(&self) -> RootId {
         RootId(self.account.map_or(self.id, SubjectId::Account))
+    }
+
+    /// Remembers that a person belonged to an account, forgetting the oldest of too many.
+    pub fn note_past_account(&mut self, account: AccountId) {
+        let mut known = std::mem::take(&mut self.past_accounts).into_vec();
+        known.retain(|past| *past != account);
+        known.push(account);
+        let excess_count = known.len().saturating_sub(MAX_PAST_ACCOUNTS);
+        self.past_accounts = known.split_off(excess_count).into();
     }
 
     /// Whether it is in a segment.
