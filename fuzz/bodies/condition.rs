@@ -4,7 +4,7 @@ use tenure_core::define::Audience;
 use tenure_core::lang::{canonical, parse_condition, parse_filter, parse_number, sentence};
 
 /// Runs one input.
-pub fn run(text: &str) {
+pub(crate) fn run(text: &str) {
     for audience in [Audience::Person, Audience::Account] {
         if let Ok(expr) = parse_condition(text, audience) {
             let again = parse_condition(&canonical(&expr), audience);

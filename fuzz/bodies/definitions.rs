@@ -9,7 +9,7 @@ use tenure_core::lang::parse_definitions;
 use tenure_core::plan::{Plan, PlanSources};
 
 /// Runs one input.
-pub fn run(text: &str) {
+pub(crate) fn run(text: &str) {
     let file = SourceFile {
         path: "fuzz.yaml".into(),
         text: text.into(),

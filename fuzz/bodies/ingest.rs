@@ -15,7 +15,7 @@ const KINDS: [Kind; 6] = [
 ];
 
 /// Runs one input.
-pub fn run(body: &str) {
+pub(crate) fn run(body: &str) {
     let salt = Salt([1; 32]);
     let unique = || EventId(1);
     let cx = Circumstances {

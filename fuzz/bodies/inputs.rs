@@ -45,7 +45,7 @@ enum Edit {
 }
 
 /// The texts of a folder of the corpus.
-pub fn corpus(name: &str) -> Vec<String> {
+pub(crate) fn corpus(name: &str) -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../fuzz/corpus")
         .join(name);
@@ -61,7 +61,7 @@ pub fn corpus(name: &str) -> Vec<String> {
 }
 
 /// Changed texts of a corpus.
-pub fn inputs(corpus: Vec<String>) -> impl Strategy<Value = String> {
+pub(crate) fn inputs(corpus: Vec<String>) -> impl Strategy<Value = String> {
     let cut = |text: &String| {
         text.split_inclusive(|c: char| !c.is_alphanumeric())
             .map(str::to_owned)

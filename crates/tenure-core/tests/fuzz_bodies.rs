@@ -17,7 +17,7 @@ fn the_condition_body_stands_the_corpus() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
 
     #[test]
     fn the_condition_body_stands_changed_texts(text in inputs::inputs(inputs::corpus("condition"))) {
@@ -33,7 +33,7 @@ fn the_definitions_body_stands_the_corpus() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 
     #[test]
     fn the_definitions_body_stands_changed_texts(text in inputs::inputs(inputs::corpus("definitions"))) {

@@ -21,6 +21,8 @@ pub(crate) struct ProgramIndex {
     pub(super) schedules: Vec<usize>,
     pub(crate) awaited_events: BTreeSet<Box<str>>,
     pub(super) watched: BTreeSet<ConditionIndex>,
+    /// Whether any step waits for a condition.
+    pub(super) awaits_conditions: bool,
     /// Traits of an account that decide when a person program's wait ends or when it starts.
     pub(super) account_dates: BTreeSet<Box<str>>,
 }
@@ -92,6 +94,7 @@ impl ProgramIndex {
                     ..
                 } => {
                     self.watched.insert(watch.index);
+                    self.awaits_conditions = true;
                 }
                 Wait::Until {
                     what: Awaiting::Event { event, .. },

@@ -249,7 +249,7 @@ pub(super) fn on_event(cx: &mut Cx<'_>, subject: SubjectId, name: &str, properti
 /// looked: through imported history, or through a backfill. To be called at every live moment of
 /// a subject.
 pub(super) fn catch_up(cx: &mut Cx<'_>, subject: SubjectId) {
-    if !cx.live {
+    if !cx.live || !cx.plan.program_index.awaits_conditions {
         return;
     }
     for (id, _, wait) in waiting(cx, subject) {
