@@ -45,6 +45,10 @@ enum Edit {
 }
 
 /// The texts of a folder of the corpus.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the core reads no files, its tests may"
+)]
 pub(crate) fn corpus(name: &str) -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../fuzz/corpus")
