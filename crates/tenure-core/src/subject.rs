@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::aggregate::Series;
 use crate::effect::EnrollmentStatus;
+use crate::health::HealthState;
 use crate::id::{AccountId, EnrollmentId, PersonId, RootId, SubjectId};
 use crate::keyed::Keyed;
 use crate::log::{Identifier, PlanVersion};
@@ -59,11 +60,16 @@ pub struct SubjectState {
     pub plan: PlanVersion,
     /// The earliest instant at which something could change though nothing happens.
     pub wake_at: Option<Timestamp>,
+    /// Its health: the zone, and what trends need. States of before there was health are read by
+    /// appending an empty one.
+    pub health: HealthState,
     /// The instant of the last decision about it, and how many were made at that instant: the
     /// next one's place among them.
     pub decided: (Timestamp, u32),
     /// Accounts a person belonged to before, the latest last: their counts of people know it, and
     /// must be told when it turns out to be another.
+    /// Last of what is stored: states of before are read by appending initial values of this and
+    /// of `decided`.
     pub past_accounts: Box<[AccountId]>,
     /// Changed since it was last stored. Not itself stored.
     #[serde(skip)]
@@ -162,6 +168,7 @@ impl SubjectState {
             conditions: Keyed::default(),
             segments: Vec::new(),
             signals_fired: BTreeMap::new(),
+            health: HealthState::default(),
             enrollments: Vec::new(),
             refusals: Vec::new(),
             contact: ContactState::default(),

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use crate::expr::Expr;
 use crate::log::{Body, Entry};
 use crate::plan::parts;
-use crate::time::{Timestamp, zone};
+use crate::time::{DAY_MS, Timestamp, zone};
 use crate::value::Value;
 
 use super::Moment;
@@ -67,11 +67,13 @@ fn zones(entries: &[Entry<'_>], policy: &str) -> Vec<TimeZone> {
     names.iter().filter_map(|name| zone(name)).collect()
 }
 
+/// `midnights` says whether anything is asked that changes with the day.
 pub(super) fn moments(
     entries: &[Entry<'_>],
     policy_zone: &str,
     exprs: &[&Expr],
     end: Timestamp,
+    midnights: bool,
 ) -> Vec<Moment> {
     let zones = zones(entries, policy_zone);
     let mut constants = Constants::default();
@@ -102,6 +104,10 @@ pub(super) fn moments(
         }
     }
     let start = entries.first().map_or(end.0, |entry| entry.received_at.0);
+    if midnights {
+        let days = start.div_euclid(DAY_MS)..=end.0.div_euclid(DAY_MS);
+        instants.extend(days.map(|day| day * DAY_MS));
+    }
     let inside = |at: &i64| *at > start && *at <= end.0;
     let mut out = BTreeSet::new();
     // Each instant, the one just before it, and the one just after: `>` flips a millisecond after
