@@ -21,6 +21,7 @@ use crate::error::AppError;
 use crate::journal::Journal;
 use crate::live::Live;
 use crate::receipts::Traffic;
+use crate::refusals::Refusals;
 use crate::roots::DEFAULT_CACHED_SUBJECTS;
 use crate::telemetry;
 use crate::worker::{Step, Worker};
@@ -59,6 +60,7 @@ pub struct Node {
     writer: WriterHandle,
     live: Arc<Live>,
     dispatcher: Arc<Dispatcher>,
+    refusals: Arc<Refusals>,
     /// One publication at a time.
     pub(crate) publishing: Mutex<()>,
     /// Recent requests for links in messages.
@@ -99,13 +101,15 @@ impl Node {
 
     fn open(parts: Parts, inline: bool) -> Result<Opened, AppError> {
         let workspace = Workspace::open(parts.store.as_ref())?;
-        let end = parts.store.log_end()?;
-        let floor =
-            last_received(parts.store.as_ref(), end)?.max(parts.store.progress()?.applied.at);
-        let journal = Arc::new(Journal::new(end, floor));
+        let journal = Arc::new(open_journal(parts.store.as_ref())?);
         let (store, clock) = (parts.store, parts.clock);
-        let (writer, mut handle) =
-            Writer::new(Arc::clone(&store), Arc::clone(&journal), Arc::clone(&clock));
+        let refusals = Arc::new(Refusals::new(workspace.salt()));
+        let (writer, mut handle) = Writer::new(
+            Arc::clone(&store),
+            Arc::clone(&journal),
+            Arc::clone(&clock),
+            Arc::clone(&refusals),
+        );
         let mut writer = Some(writer);
         if let Some(writer) = writer.take_if(|_| inline) {
             handle = handle.run_inline(writer);
@@ -133,13 +137,9 @@ impl Node {
             &workspace,
             parts.dispatch,
         ));
-        let rows = store.plans()?;
-        let catalog = rows
-            .last()
-            .map(Catalog::from_row)
-            .transpose()?
-            .unwrap_or_default();
+        let catalog = Catalog::in_force(store.as_ref())?;
         dispatcher.set_templates(&catalog);
+        refusals.learn(dispatcher.composer().policy());
         if inline {
             dispatcher.settle_cut_off()?;
         }
@@ -156,6 +156,7 @@ impl Node {
             writer: handle,
             live,
             dispatcher,
+            refusals,
             publishing: Mutex::new(()),
             traffic: Traffic::default(),
             worker: inline_worker,
@@ -291,6 +292,7 @@ impl Node {
 
     pub(crate) fn set_templates(&self, catalog: &Catalog) {
         self.dispatcher.set_templates(catalog);
+        self.refusals.learn(self.dispatcher.composer().policy());
     }
 
     fn run_worker(self: Arc<Self>, mut worker: Worker) {
@@ -384,6 +386,13 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
     format!("the engine failed: {}", text.unwrap_or("no message"))
+}
+
+/// A journal from which no entry is stamped before what was applied.
+fn open_journal(store: &dyn Store) -> Result<Journal, AppError> {
+    let end = store.log_end()?;
+    let floor = last_received(store, end)?.max(store.progress()?.applied.at);
+    Ok(Journal::new(end, floor))
 }
 
 /// When the last entry was received.
