@@ -275,7 +275,7 @@ mod tests {
 
     use tenure_connectors::email::DkimSigner;
     use tenure_core::define::SourceFile;
-    use tenure_core::id::{EnrollmentId, MessageId, SubjectId};
+    use tenure_core::id::{EnrollmentId, MessageId, PersonId, SubjectId};
 
     use super::*;
 
