@@ -273,7 +273,8 @@ fn put_enrollment(connection: &Connection, change: &EnrollmentChange) -> rusqlit
              (id, entered_at, at, subject, program, version, status, step, key, held_out)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
              ON CONFLICT DO UPDATE SET at = excluded.at, version = excluded.version,
-             status = excluded.status, step = excluded.step, key = excluded.key",
+             status = excluded.status, step = excluded.step, key = excluded.key,
+             held_out = excluded.held_out",
         )?
         .execute((
             Bits::of(change.id),
