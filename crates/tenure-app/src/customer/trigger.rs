@@ -274,7 +274,7 @@ fn untouched(entry: &ProgramEntry, kind: TriggerKind) -> String {
             format!("the customer did not enter the segment `{segment}`")
         }
         ProgramEntry::Signal(signal) => format!("the signal `{signal}` did not fire"),
-        ProgramEntry::Schedule(_) => "it enters on its schedule".to_owned(),
+        ProgramEntry::Schedule { .. } => "it enters on its schedule".to_owned(),
         ProgramEntry::Date { property, .. } => {
             format!("it enters at a time relative to `{property}`")
         }

@@ -54,7 +54,7 @@ fn note(entry: &ProgramEntry) -> &'static str {
             "those for which the signal's condition holds now; they enter when it fires anew"
         }
         ProgramEntry::Date { .. } => "those that have the date; each enters at its own time",
-        ProgramEntry::Schedule(_) => "everybody; they enter at the scheduled time",
+        ProgramEntry::Schedule { .. } => "everybody; they enter at the scheduled time",
         ProgramEntry::Event { .. } => {
             "subjects enter when the event happens; nobody can be counted before"
         }
@@ -98,7 +98,7 @@ impl Query<'_> {
             ProgramEntry::Date { property, .. } => Some(property),
             _ => None,
         };
-        let every = matches!(program.entry, ProgramEntry::Schedule(_));
+        let every = matches!(program.entry, ProgramEntry::Schedule { .. });
         let mut prospects = Prospects {
             note: note(&program.entry),
             ..Prospects::default()
