@@ -1,5 +1,6 @@
 //! The JSON API under `/api/v1`: handlers extract, call one use case and map the answer.
 
+mod backtest;
 mod definitions;
 mod guard;
 mod health;
@@ -122,6 +123,7 @@ fn documented() -> Guarded {
         .routes(Scope::DefinitionsRead, routes!(definitions::list))
         .routes(Scope::DefinitionsRead, routes!(definitions::validate))
         .routes(Scope::DefinitionsRead, routes!(definitions::diff))
+        .routes(Scope::DefinitionsRead, routes!(backtest::run))
         .routes(Scope::DefinitionsWrite, routes!(definitions::apply))
         .routes(Scope::DefinitionsWrite, routes!(definitions::delete))
         .routes(

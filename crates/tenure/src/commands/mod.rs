@@ -1,6 +1,7 @@
 //! One file a command. Each is thin: read the arguments, ask one thing, print.
 
 pub(crate) mod apply;
+pub(crate) mod backtest;
 pub(crate) mod backup;
 pub(crate) mod completions;
 pub(crate) mod dead_letters;
@@ -39,6 +40,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Validate(args) => validate::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Why(args) => why::run(&args),
+        Command::Backtest(args) => backtest::run(&args),
         Command::Health(args) => health::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),
