@@ -250,7 +250,7 @@ mod tests {
         // Of six pairs: 3 right for the first positive, and one right and one tie of three.
         let found = discriminate(scores);
         assert_eq!(found.roc_auc, Some((3.0 + 1.5) / 6.0));
-        assert_eq!(found.roc[5].hit_rate, 0.5);
+        assert!((found.roc[5].hit_rate - 0.5).abs() < 1e-9);
         assert_eq!(discriminate(vec![(1.0, true)]).roc_auc, None);
     }
 }

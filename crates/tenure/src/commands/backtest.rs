@@ -125,7 +125,7 @@ fn show_health(health: &Value) {
             found["score_count"], found["outcome_count"]
         )),
         None => {
-            output::line("  ROC-AUC unknown: there is no score before an outcome, or none without")
+            output::line("  ROC-AUC unknown: there is no score before an outcome, or none without");
         }
     }
     for row in health["before"].as_array().into_iter().flatten() {
