@@ -125,7 +125,7 @@ fn documented(state: Option<&ApiState>) -> Guarded {
         .routes(Scope::DefinitionsRead, routes!(definitions::list))
         .routes(Scope::DefinitionsRead, routes!(definitions::validate))
         .routes(Scope::DefinitionsRead, routes!(definitions::diff))
-        .routes(Scope::DefinitionsRead, routes!(backtest::run))
+        .routes(Scope::DefinitionsWrite, routes!(backtest::run))
         .routes(Scope::DefinitionsWrite, routes!(definitions::apply))
         .routes(Scope::DefinitionsWrite, routes!(definitions::delete))
         .routes(
