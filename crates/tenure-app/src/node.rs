@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tenure_connectors::EmailTransport;
+use tenure_connectors::provider::Network;
 use tenure_core::id::{Salt, WorkspaceId};
 use tenure_core::log::{Body, PlanVersion, Position, decode};
 use tenure_core::time::Timestamp;
@@ -16,6 +17,7 @@ use tenure_store::{Batch, Store};
 use crate::access::{Principal, PrincipalKind, Scopes};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
+use crate::connectors::Connectors;
 use crate::dispatch::{DispatchSettings, Dispatcher};
 use crate::error::AppError;
 use crate::journal::Journal;
@@ -31,6 +33,8 @@ use crate::writer::{Writer, WriterHandle};
 const REST_MS: i64 = 60_000;
 /// How long it waits after a failure before it starts again.
 const AFTER_FAILURE: Duration = Duration::from_millis(500);
+/// Longest time one request to a provider may take.
+const PROVIDER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often the store's housekeeping runs.
 const MAINTAIN_EVERY: Duration = Duration::from_secs(5);
 
@@ -59,6 +63,7 @@ pub struct Node {
     writer: WriterHandle,
     live: Arc<Live>,
     dispatcher: Arc<Dispatcher>,
+    connectors: Arc<Connectors>,
     /// One publication at a time.
     pub(crate) publishing: Mutex<()>,
     /// Recent requests for links in messages.
@@ -85,6 +90,7 @@ impl Node {
         let runner = Arc::clone(&node);
         threads.push(spawn("engine", move || runner.run_worker(worker))?);
         threads.extend(node.dispatcher.start()?);
+        threads.push(node.connectors.start()?);
         let keeper = Arc::clone(&node);
         threads.push(spawn("housekeeping", move || keeper.run_housekeeping())?);
         *node.threads.lock() = threads;
@@ -124,6 +130,15 @@ impl Node {
             workspace.salt(),
             cached,
         )?;
+        let connectors = Arc::new(Connectors::open(
+            (Arc::clone(&store), handle.clone(), Arc::clone(&clock)),
+            Arc::clone(&live),
+            workspace.salt(),
+            Network {
+                reach: parts.dispatch.webhooks.reach,
+                timeout: PROVIDER_TIMEOUT,
+            },
+        )?);
         let dispatcher = Arc::new(Dispatcher::new(
             Arc::clone(&store),
             handle.clone(),
@@ -156,6 +171,7 @@ impl Node {
             writer: handle,
             live,
             dispatcher,
+            connectors,
             publishing: Mutex::new(()),
             traffic: Traffic::default(),
             worker: inline_worker,
@@ -175,6 +191,7 @@ impl Node {
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
         self.dispatcher.stop();
+        self.connectors.stop();
         self.journal.nudge();
         let threads = std::mem::take(&mut *self.threads.lock());
         for thread in threads {
@@ -205,6 +222,11 @@ impl Node {
     /// Dispatch.
     pub fn dispatcher(&self) -> &Arc<Dispatcher> {
         &self.dispatcher
+    }
+
+    /// Connectors to CRM, marketing, support and chat systems.
+    pub fn connectors(&self) -> &Arc<Connectors> {
+        &self.connectors
     }
 
     /// The workspace's secret for derived ids.

@@ -3,8 +3,9 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    apply, backup, completions, dead_letters, demo, diff, doctor, enrollments, export, generate,
-    import, init, keys, listing, messages, programs, restore, serve, settings, test, validate, why,
+    apply, backup, completions, connectors, dead_letters, demo, diff, doctor, enrollments, export,
+    generate, import, init, keys, listing, messages, programs, restore, serve, settings, test,
+    validate, why,
 };
 
 /// Tenure: the customer retention engine that proves itself.
@@ -78,6 +79,9 @@ pub(crate) enum Command {
     /// List work for humans
     #[command(subcommand)]
     Tasks(listing::Tasks),
+    /// Set up, test, pull and push connectors to CRM, marketing, support and chat systems
+    #[command(subcommand)]
+    Connectors(connectors::Connectors),
     /// List and replay what could not be processed
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLetters),

@@ -1,5 +1,6 @@
 //! The JSON API under `/api/v1`: handlers extract, call one use case and map the answer.
 
+mod connectors;
 mod definitions;
 mod guard;
 mod params;
@@ -123,6 +124,14 @@ fn documented() -> Guarded {
             routes!(definitions::template_preview),
         )
         .routes(Scope::MessagesWrite, routes!(definitions::test_send))
+        .routes(Scope::DefinitionsRead, routes!(connectors::list_kinds))
+        .routes(Scope::DefinitionsRead, routes!(connectors::list))
+        .routes(Scope::Admin, routes!(connectors::set))
+        .routes(Scope::DefinitionsRead, routes!(connectors::show))
+        .routes(Scope::Admin, routes!(connectors::remove))
+        .routes(Scope::Admin, routes!(connectors::test))
+        .routes(Scope::ProfilesWrite, routes!(connectors::pull))
+        .routes(Scope::Admin, routes!(connectors::push))
         .routes(Scope::ProfilesWrite, routes!(transfer::import))
         .routes(Scope::ProfilesRead, routes!(transfer::export))
         .routes(Scope::MessagesWrite, routes!(transfer::bounces))

@@ -3,6 +3,7 @@
 pub(crate) mod apply;
 pub(crate) mod backup;
 pub(crate) mod completions;
+pub(crate) mod connectors;
 pub(crate) mod dead_letters;
 pub(crate) mod demo;
 pub(crate) mod diff;
@@ -49,6 +50,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Messages(args) => messages::run(&args),
         Command::Decisions(args) => listing::decisions(&args),
         Command::Tasks(args) => listing::tasks(&args),
+        Command::Connectors(args) => connectors::run(&args),
         Command::DeadLetters(args) => dead_letters::run(&args),
         Command::Keys(args) => keys::run(&args),
         Command::Settings(args) => settings::run(&args),

@@ -1,6 +1,7 @@
 //! The composition root: store, node, mail and router, put together from the settings.
 
 mod backup;
+mod connectors;
 pub(crate) mod logs;
 mod mail;
 mod metrics;
@@ -79,6 +80,8 @@ impl Server {
             },
             cached_subjects: settings.number("cached_subjects_max") as usize,
         })?;
+        node.connectors()
+            .use_secrets(Arc::new(connectors::SecretsFile::new(data)));
         if let Some(folder) = settings.path("bounces_dir") {
             // It ends by itself when the node stops.
             drop(node.watch_reports(folder)?);
