@@ -161,6 +161,18 @@ impl Client {
         self.read(&mut response)
     }
 
+    /// `DELETE` below `/api/v1`.
+    pub(crate) fn delete(&self, path: &str) -> Result<Value, ClientError> {
+        let url = self.address(path);
+        let mut request = self.agent.delete(&url);
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        let response = request.call().map_err(|error| self.unreachable(&error))?;
+        let mut response = self.accept(response)?;
+        self.read(&mut response)
+    }
+
     /// All rows of a list, or as many as wanted, page by page.
     pub(crate) fn rows(
         &self,

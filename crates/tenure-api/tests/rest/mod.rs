@@ -1,6 +1,7 @@
 //! A node in memory with one program, and its HTTP surface.
 
 mod access;
+mod connectors;
 mod definitions;
 mod hosted;
 mod records;

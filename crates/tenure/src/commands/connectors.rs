@@ -31,6 +31,14 @@ pub(crate) enum Connectors {
         after_help = "Examples:\n  tenure connectors add crm --kind hubspot --mapping crm.toml --pull-every-s 300\n  tenure connectors add mail --kind klaviyo --list at-risk=Y6nRLr"
     )]
     Add(Box<Add>),
+    /// Forget a connector; nothing changes at the provider
+    #[command(after_help = "Examples:\n  tenure connectors remove crm")]
+    Remove {
+        /// Which
+        name: String,
+        #[command(flatten)]
+        asking: Asking,
+    },
     /// Ask the provider whether it lets us in and has what is mapped
     #[command(after_help = "Examples:\n  tenure connectors test crm")]
     Test {
@@ -153,6 +161,7 @@ pub(crate) fn run(command: &Connectors) -> Result<()> {
             list(listed, "connectors/kinds", &[], KIND_COLUMNS, "no kinds")
         }
         Connectors::Add(add) => run_add(add),
+        Connectors::Remove { name, asking } => run_remove(name, asking),
         Connectors::Test { name, asking } => run_test(name, asking),
         Connectors::Pull {
             name,
@@ -204,6 +213,17 @@ fn pairs<'a>(texts: &'a [String], flag: &str) -> Result<Vec<(&'a str, &'a str)>>
                 .with_context(|| format!("{flag} {text}: write a name, `=` and a value"))
         })
         .collect()
+}
+
+fn run_remove(name: &str, asking: &Asking) -> Result<()> {
+    let path = format!("connectors/{}", path_part(name));
+    let answer = Client::new(&asking.remote)?.delete(&path)?;
+    if asking.json {
+        output::json(&answer);
+    } else {
+        output::line(&format!("{name} is forgotten"));
+    }
+    Ok(())
 }
 
 fn run_test(name: &str, asking: &Asking) -> Result<()> {
