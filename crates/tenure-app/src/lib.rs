@@ -17,6 +17,7 @@ pub mod publish;
 pub mod query;
 pub mod receipts;
 pub mod roots;
+pub mod sentiment;
 pub mod telemetry;
 pub mod worker;
 pub mod workspace;

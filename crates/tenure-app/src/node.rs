@@ -130,15 +130,11 @@ impl Node {
             workspace.salt(),
             cached,
         )?;
-        let connectors = Arc::new(Connectors::open(
-            (Arc::clone(&store), handle.clone(), Arc::clone(&clock)),
-            Arc::clone(&live),
-            workspace.salt(),
-            Network {
-                reach: parts.dispatch.webhooks.reach,
-                timeout: PROVIDER_TIMEOUT,
-            },
-        )?);
+        let connectors = open_connectors(
+            (&store, &handle, &clock, &live),
+            &workspace,
+            &parts.dispatch,
+        )?;
         let dispatcher = Arc::new(Dispatcher::new(
             Arc::clone(&store),
             handle.clone(),
@@ -148,12 +144,7 @@ impl Node {
             &workspace,
             parts.dispatch,
         ));
-        let rows = store.plans()?;
-        let catalog = rows
-            .last()
-            .map(Catalog::from_row)
-            .transpose()?
-            .unwrap_or_default();
+        let catalog = latest_catalog(store.as_ref())?;
         dispatcher.set_templates(&catalog);
         if inline {
             dispatcher.settle_cut_off()?;
@@ -387,6 +378,32 @@ impl Node {
             self.dispatcher.rest(MAINTAIN_EVERY);
         }
     }
+}
+
+/// The connectors of a workspace; they reach what webhooks reach.
+fn open_connectors(
+    (store, writer, clock, live): (&Arc<dyn Store>, &WriterHandle, &Arc<dyn Clock>, &Arc<Live>),
+    workspace: &Workspace,
+    settings: &DispatchSettings,
+) -> Result<Arc<Connectors>, AppError> {
+    let network = Network {
+        reach: settings.webhooks.reach,
+        timeout: PROVIDER_TIMEOUT,
+    };
+    Connectors::open(
+        (Arc::clone(store), writer.clone(), Arc::clone(clock)),
+        Arc::clone(live),
+        workspace.salt(),
+        network,
+    )
+    .map(Arc::new)
+}
+
+/// The definitions that were published last.
+fn latest_catalog(store: &dyn Store) -> Result<Catalog, AppError> {
+    let rows = store.plans()?;
+    let latest = rows.last().map(Catalog::from_row).transpose()?;
+    Ok(latest.unwrap_or_default())
 }
 
 struct Opened {

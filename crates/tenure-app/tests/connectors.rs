@@ -152,7 +152,7 @@ fn set(world: &World, provider: &Arc<Provider>, lists: &[&str]) {
         lists: lists.collect(),
     };
     let connectors = world.node.connectors();
-    connectors.set(config, &Actor::command()).unwrap();
+    connectors.set(&config, &Actor::command()).unwrap();
     connectors.take_opened("crm", Arc::clone(provider) as _);
 }
 
@@ -371,7 +371,7 @@ fn a_set_up_is_checked_and_holds_no_secret() {
     let connectors = world.node.connectors();
     let config = connectors.show("crm").unwrap().config;
     let complain = |config: Config| {
-        let error = connectors.set(config, &Actor::command()).unwrap_err();
+        let error = connectors.set(&config, &Actor::command()).unwrap_err();
         error.to_string()
     };
     let with = |name: &str, value: &str| Config {

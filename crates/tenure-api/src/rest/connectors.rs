@@ -249,7 +249,7 @@ pub(super) async fn set(
                 .map(|ListRow { segment, list }| ListBinding { segment, list })
                 .collect(),
         };
-        node.connectors().set(config, &by)?;
+        node.connectors().set(&config, &by)?;
         Ok(node.connectors().show(&name)?.into())
     })
     .await

@@ -160,7 +160,7 @@ impl Connectors {
 
     /// Sets a connector up, in the place of one of that name. Members of segments that are newly bound to a list are
     /// queued for it.
-    pub fn set(&self, config: Config, by: &Actor) -> Result<(), AppError> {
+    pub fn set(&self, config: &Config, by: &Actor) -> Result<(), AppError> {
         config.check()?;
         let _changing = self.changing.lock();
         let before: Option<Config> = self.kept_one(CONFIGS, &config.name)?;
@@ -170,11 +170,11 @@ impl Connectors {
             )));
         }
         let _hand = self.take_hand(&format!("{}/lists", config.name))?;
-        self.bind(before.as_ref(), &config)?;
+        self.bind(before.as_ref(), config)?;
         let change = Change::new("connector.set", &config.name)
             .before(json!(before))
             .after(json!(config));
-        let record = self.record(CONFIGS, &config.name, &config);
+        let record = self.record(CONFIGS, &config.name, config);
         self.opened.lock().remove(&config.name);
         self.commit(Batch {
             records: vec![record],

@@ -314,6 +314,7 @@ impl Worker {
             decisions: out.decisions,
             records: self.live.followed().records(&out.memberships, self.at),
             memberships: out.memberships,
+            health: out.health,
             enrollments: out.enrollments,
             ..Batch::default()
         };
@@ -329,6 +330,7 @@ impl Worker {
             && batch.tasks.is_empty()
             && batch.decisions.is_empty()
             && batch.memberships.is_empty()
+            && batch.health.is_empty()
             && batch.enrollments.is_empty()
             && out.events.is_empty();
         let still = batch
