@@ -117,10 +117,9 @@ impl Node {
             handle = handle.run_inline(writer);
         }
         let live = Arc::new(Live::default());
-        let cached = if parts.cached_subjects == 0 {
-            DEFAULT_CACHED_SUBJECTS
-        } else {
-            parts.cached_subjects
+        let cached = match parts.cached_subjects {
+            0 => DEFAULT_CACHED_SUBJECTS,
+            count => count,
         };
         let worker = Worker::open(
             Arc::clone(&store),
@@ -151,13 +150,12 @@ impl Node {
         }
         let mut worker = Some(worker);
         let inline_worker = worker.take_if(|_| inline).map(Mutex::new);
-        let salt = workspace.salt();
         let node = Arc::new_cyclic(|me| Self {
             me: me.clone(),
             store,
             clock,
+            salt: workspace.salt(),
             workspace,
-            salt,
             journal,
             writer: handle,
             live,

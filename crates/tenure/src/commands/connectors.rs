@@ -197,7 +197,7 @@ fn run_add(add: &Add) -> Result<()> {
     if add.asking.json {
         output::json(&answer);
     } else {
-        output::line(&format!(
+        output::line(format!(
             "{} is set up; put its secrets into connectors.toml in the server's data folder, then run `tenure connectors test {}`",
             add.name, add.name
         ));
@@ -221,7 +221,7 @@ fn run_remove(name: &str, asking: &Asking) -> Result<()> {
     if asking.json {
         output::json(&answer);
     } else {
-        output::line(&format!("{name} is forgotten"));
+        output::line(format!("{name} is forgotten"));
     }
     Ok(())
 }
@@ -237,7 +237,7 @@ fn run_test(name: &str, asking: &Asking) -> Result<()> {
         bail!("{name}: {detail}");
     }
     if !asking.json {
-        output::line(&format!("{name}: {detail}"));
+        output::line(format!("{name}: {detail}"));
     }
     Ok(())
 }

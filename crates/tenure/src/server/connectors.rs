@@ -44,10 +44,7 @@ fn parse(text: &str, connector: &str) -> Result<BTreeMap<String, String>, usize>
         Ok(mut tables) => Ok(tables.remove(connector).unwrap_or_default()),
         Err(error) => {
             let at = error.span().map_or(0, |span| span.start.min(text.len()));
-            Err(1 + text.as_bytes()[..at]
-                .iter()
-                .filter(|byte| **byte == b'\n')
-                .count())
+            Err(1 + text[..text.floor_char_boundary(at)].matches('\n').count())
         }
     }
 }
