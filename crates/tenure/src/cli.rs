@@ -3,10 +3,10 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    apply, audit, backtest, backup, clients, completions, dead_letters, definitions, demo, diff,
-    doctor, enrollments, export, generate, health, import, init, keys, listing, login, messages,
-    programs, restore, secrets, serve, settings, suppressions, templates, test, users, validate,
-    why,
+    apply, audit, backtest, backup, clients, completions, connectors, dead_letters, definitions,
+    demo, diff, doctor, enrollments, export, generate, health, import, init, keys, listing, login,
+    messages, programs, restore, secrets, serve, settings, suppressions, templates, test, users,
+    validate, why,
 };
 
 /// Tenure: the customer retention engine that proves itself.
@@ -84,6 +84,9 @@ pub(crate) enum Command {
     /// List work for humans
     #[command(subcommand)]
     Tasks(listing::Tasks),
+    /// Set up, test, pull and push connectors to CRM, marketing, support and chat systems
+    #[command(subcommand)]
+    Connectors(connectors::Connectors),
     /// List, add and remove addresses nothing may go to
     #[command(subcommand)]
     Suppressions(suppressions::Suppressions),

@@ -3,6 +3,7 @@
 mod access;
 mod audit;
 mod backtest;
+mod connectors;
 mod customer;
 mod definitions;
 mod guard;
@@ -88,7 +89,7 @@ pub(crate) fn query(node: &Node) -> Query<'_> {
 
 /// Every operation with the scope that it wants.
 fn documented(state: Option<&ApiState>) -> Guarded {
-    Guarded::new(state)
+    let guarded = Guarded::new(state)
         .routes(Scope::ProfilesRead, routes!(workspace::show))
         .routes(Scope::DefinitionsRead, routes!(workspace::backfill))
         .routes(Scope::DefinitionsRead, routes!(workspace::plans))
@@ -162,7 +163,13 @@ fn documented(state: Option<&ApiState>) -> Guarded {
         .access(routes!(audit::list))
         .access(routes!(audit::verified))
         .exports(Scope::Admin, routes!(audit::export))
-        .routes(Scope::MessagesWrite, routes!(transfer::bounces))
+        .routes(Scope::MessagesWrite, routes!(transfer::bounces));
+    extending(connecting(guarded))
+}
+
+/// Lists, exports, and the operations for customer-success systems.
+fn extending(guarded: Guarded) -> Guarded {
+    guarded
         .exports(Scope::Admin, routes!(transfer::backup))
         .exports(Scope::ProfilesRead, routes!(transfer::member_stream))
         .routes(Scope::DefinitionsRead, routes!(signals::signals))
@@ -175,6 +182,19 @@ fn documented(state: Option<&ApiState>) -> Guarded {
         .routes(Scope::CsRetentionRead, routes!(customer::recovery))
         .routes(Scope::CsExpansionRead, routes!(customer::opportunity))
         .routes(Scope::CsExpansionWrite, routes!(customer::start_campaign))
+}
+
+/// The operations on connectors.
+fn connecting(guarded: Guarded) -> Guarded {
+    guarded
+        .routes(Scope::DefinitionsRead, routes!(connectors::list_kinds))
+        .routes(Scope::DefinitionsRead, routes!(connectors::list))
+        .routes(Scope::Admin, routes!(connectors::set))
+        .routes(Scope::DefinitionsRead, routes!(connectors::show))
+        .routes(Scope::Admin, routes!(connectors::remove))
+        .routes(Scope::Admin, routes!(connectors::test))
+        .routes(Scope::ProfilesWrite, routes!(connectors::pull))
+        .routes(Scope::Admin, routes!(connectors::push))
 }
 
 fn document(mut api: OpenApi) -> OpenApi {

@@ -2,6 +2,7 @@
 
 mod access;
 mod audit;
+mod connectors;
 mod customer;
 mod definitions;
 mod hosted;

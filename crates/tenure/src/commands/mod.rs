@@ -6,6 +6,7 @@ pub(crate) mod backtest;
 pub(crate) mod backup;
 pub(crate) mod clients;
 pub(crate) mod completions;
+pub(crate) mod connectors;
 pub(crate) mod dead_letters;
 pub(crate) mod definitions;
 pub(crate) mod demo;
@@ -61,6 +62,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Messages(args) => messages::run(&args),
         Command::Decisions(args) => listing::decisions(&args),
         Command::Tasks(args) => listing::tasks(&args),
+        Command::Connectors(args) => connectors::run(&args),
         Command::Suppressions(args) => suppressions::run(&args),
         Command::Consent(args) => suppressions::consent(&args),
         Command::Definitions(args) => definitions::run(&args),
