@@ -2,7 +2,8 @@
 //! long unused.
 //!
 //! Every stored state carries the log position it stands at, so states need not be written all
-//! at once: a replay skips what a root already contains.
+//! at once: a replay skips what a root already contains. For the same reason a root may be
+//! forgotten as soon as the part of a checkpoint that holds it is committed.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -17,8 +18,15 @@ use tenure_store::{Store, StoreError};
 
 /// First byte of a stored state: the version of its encoding.
 const STATE_FORMAT: u8 = 1;
-/// How many subjects are kept in memory; about 1 KB each.
-pub const DEFAULT_CACHED_SUBJECTS: usize = 300_000;
+/// How many subjects are kept in memory, if they are small enough for [`CACHE_BYTES`].
+pub const DEFAULT_CACHED_SUBJECTS: usize = 1_000_000;
+/// How much memory the states of subjects may take, in bytes. A million people fit into 1 GB with
+/// the rest of the process; a hundred thousand with fifty conditions stay in memory.
+const CACHE_BYTES: usize = 448 << 20;
+/// What a root takes beside its subjects, in bytes: its place in the map, the nodes of its own.
+const ROOT_BYTES: usize = 640;
+/// What is forgotten at once, as a part of what may be kept: looking for it takes a walk.
+const FORGET_PART: usize = 8;
 
 /// A root in memory.
 #[derive(Debug)]
@@ -34,6 +42,26 @@ pub struct Held {
     /// Due time of its earliest entry among the wake-ups.
     scheduled_at: Option<Timestamp>,
     used_at: u64,
+    /// As of when it was last weighed.
+    weight: Weight,
+    /// The part of a checkpoint that holds it last; the store has an older state until that is
+    /// committed.
+    stored_in: u64,
+}
+
+/// What roots take.
+#[derive(Debug, Clone, Copy, Default)]
+struct Weight {
+    subjects: usize,
+    bytes: usize,
+}
+
+/// A part of a checkpoint on its way to the store.
+#[derive(Debug, Clone, Copy)]
+pub struct Written {
+    part: u64,
+    /// The cycle that is complete with it.
+    cycle: Option<u64>,
 }
 
 /// All roots in memory and the wake-ups of all roots there are.
@@ -45,9 +73,19 @@ pub struct Roots {
     /// Roots a person crossed between since they were stored: each pair is stored in one commit,
     /// so that the person is in exactly one of them whatever happens.
     links: HashMap<RootId, Vec<RootId>>,
-    subject_count: usize,
+    /// Roots a person was merged out of, with the cycle that removes the person's row: until then
+    /// the store would bring it back.
+    pins: HashMap<RootId, u64>,
+    /// Of all roots in memory.
+    weight: Weight,
+    /// How many subjects may be kept.
     capacity: usize,
+    /// Of the roots in `dirty`.
+    dirty_bytes: usize,
     ticks: u64,
+    part: u64,
+    committed_part: u64,
+    cycle: u64,
 }
 
 impl Roots {
@@ -58,9 +96,14 @@ impl Roots {
             wakes: BinaryHeap::new(),
             dirty: Vec::new(),
             links: HashMap::new(),
-            subject_count: 0,
+            pins: HashMap::new(),
+            weight: Weight::default(),
             capacity,
+            dirty_bytes: 0,
             ticks: 0,
+            part: 0,
+            committed_part: 0,
+            cycle: 0,
         }
     }
 
@@ -96,8 +139,12 @@ impl Roots {
                 (Some(known), Some(at)) => Some(known.min(at)),
                 (known, at) => known.or(at),
             };
-            self.subject_count += 1;
             held.insert(state);
+        }
+        for id in ids.iter() {
+            if let Some(held) = self.held.get_mut(id) {
+                self.weight.change(held);
+            }
         }
         Ok(())
     }
@@ -130,6 +177,8 @@ impl Roots {
         {
             held.listed = true;
             self.dirty.push(id);
+            self.weight.change(held);
+            self.dirty_bytes += held.weight.bytes;
         }
         if let Some(at) = held.root.wake_at()
             && held.scheduled_at.is_none_or(|known| at < known)
@@ -177,9 +226,51 @@ impl Roots {
         self.dirty.len()
     }
 
-    /// Takes the list of changed roots; each is to be passed to [`Roots::store`].
+    /// Whether so much has changed that a checkpoint must begin before its time: what changed
+    /// cannot be forgotten.
+    pub fn is_mostly_dirty(&self) -> bool {
+        self.dirty_bytes >= CACHE_BYTES / 4 * 3
+    }
+
+    /// Whether more is in memory than should be.
+    pub fn is_crowded(&self) -> bool {
+        self.weight.bytes > CACHE_BYTES
+    }
+
+    /// Begins a cycle: takes the list of changed roots, in order, so that those of one part are
+    /// neighbours in the store. Each is to be passed to [`Roots::encode`].
     pub fn take_dirty(&mut self) -> Vec<RootId> {
-        std::mem::take(&mut self.dirty)
+        self.cycle += 1;
+        self.dirty_bytes = 0;
+        let mut dirty = std::mem::take(&mut self.dirty);
+        dirty.sort_unstable();
+        dirty
+    }
+
+    /// Begins a part of a checkpoint.
+    pub fn begin_part(&mut self) {
+        self.part += 1;
+    }
+
+    /// The part that was begun last; with its cycle if it is the last part of that.
+    pub fn written(&self, last: bool) -> Written {
+        Written {
+            part: self.part,
+            cycle: last.then_some(self.cycle),
+        }
+    }
+
+    /// A part is committed. Parts are committed in their order.
+    pub fn committed(&mut self, written: Written) {
+        self.committed_part = written.part;
+        if let Some(completed) = written.cycle {
+            self.pins.retain(|_, cycle| *cycle > completed);
+        }
+    }
+
+    /// A person was merged out of a root; the next cycle removes the person's row.
+    pub fn pin(&mut self, id: RootId) {
+        self.pins.insert(id, self.cycle + 1);
     }
 
     /// A person crossed from one root to another.
@@ -214,6 +305,7 @@ impl Roots {
             return Ok(());
         };
         held.listed = false;
+        held.stored_in = self.part;
         for subject in held.root.subjects_mut().filter(|subject| subject.dirty) {
             subject.dirty = false;
             states.push(State {
@@ -235,40 +327,38 @@ impl Roots {
         Ok(())
     }
 
-    /// Forgets clean roots that were not used for long, when there are too many.
+    /// Forgets stored roots that were not used for long, when there is too much in memory.
     pub fn evict(&mut self) {
-        self.subject_count = self
-            .held
-            .values()
-            .map(|held| held.root.subjects().count())
-            .sum();
-        if self.subject_count <= self.capacity {
+        if self.weight.subjects <= self.capacity && self.weight.bytes <= CACHE_BYTES {
             return;
         }
-        let mut ages: Vec<u64> = self.held.values().map(|held| held.used_at).collect();
-        let keep = self.held.len() * 3 / 4 * self.capacity / self.subject_count.max(1);
-        let index = ages
-            .len()
-            .saturating_sub(keep.max(1))
-            .min(ages.len().saturating_sub(1));
-        let (_, threshold, _) = ages.select_nth_unstable(index);
-        let threshold = *threshold;
-        let (links, wakes) = (&self.links, &mut self.wakes);
-        self.held.retain(|id, held| {
-            let stays = held.listed
-                || !held.timeline.is_empty()
-                || links.contains_key(id)
-                || held.used_at >= threshold;
-            if !stays {
-                held.leave_wake(*id, wakes);
-            }
-            stays
-        });
-        self.subject_count = self
+        let mut idle: Vec<(u64, RootId)> = self
             .held
-            .values()
-            .map(|held| held.root.subjects().count())
-            .sum();
+            .iter()
+            .filter(|(id, held)| self.may_forget(**id, held))
+            .map(|(id, held)| (held.used_at, *id))
+            .collect();
+        idle.sort_unstable();
+        let subjects = self.capacity - self.capacity / FORGET_PART;
+        let bytes = CACHE_BYTES - CACHE_BYTES / FORGET_PART;
+        for (_, id) in idle {
+            if self.weight.subjects <= subjects && self.weight.bytes <= bytes {
+                return;
+            }
+            if let Some(held) = self.held.remove(&id) {
+                self.weight.take_off(held.weight);
+                held.leave_wake(id, &mut self.wakes);
+            }
+        }
+    }
+
+    /// Whether the store has all that a root holds.
+    fn may_forget(&self, id: RootId, held: &Held) -> bool {
+        !held.listed
+            && held.timeline.is_empty()
+            && held.stored_in <= self.committed_part
+            && !self.links.contains_key(&id)
+            && !self.pins.contains_key(&id)
     }
 
     /// Ids of the roots in memory, in order.
@@ -278,9 +368,24 @@ impl Roots {
         ids
     }
 
-    /// How many subjects are in memory, as of the last eviction.
+    /// How many subjects are in memory.
     pub fn subject_count(&self) -> usize {
-        self.subject_count
+        self.weight.subjects
+    }
+}
+
+impl Weight {
+    /// Weighs a root again, whose weight is part of this.
+    fn change(&mut self, held: &mut Held) {
+        self.take_off(held.weight);
+        held.weight = held.weigh();
+        self.subjects += held.weight.subjects;
+        self.bytes += held.weight.bytes;
+    }
+
+    fn take_off(&mut self, weight: Weight) {
+        self.subjects = self.subjects.saturating_sub(weight.subjects);
+        self.bytes = self.bytes.saturating_sub(weight.bytes);
     }
 }
 
@@ -293,6 +398,16 @@ impl Held {
             listed: false,
             scheduled_at: None,
             used_at,
+            weight: Weight::default(),
+            stored_in: 0,
+        }
+    }
+
+    fn weigh(&self) -> Weight {
+        let subjects = self.root.subjects().map(SubjectState::weight_bytes);
+        Weight {
+            subjects: self.root.subjects().count(),
+            bytes: ROOT_BYTES + subjects.sum::<usize>(),
         }
     }
 

@@ -305,6 +305,7 @@ impl Worker {
         } else if self.globals.swept < self.globals.plan {
             self.merges.push((merge.from, merge.into));
         }
+        self.roots.pin(from);
         self.removed.push(SubjectId::Person(merge.from));
         self.joined
             .push((SubjectId::Person(merge.from), SubjectId::Person(merge.into)));

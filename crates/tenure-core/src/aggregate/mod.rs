@@ -98,6 +98,19 @@ impl Series {
         self.0.is_none()
     }
 
+    /// About how much memory it takes, in bytes.
+    pub fn weight_bytes(&self) -> usize {
+        let slot = size_of::<crate::subject::SeriesKey>() + size_of::<Self>();
+        let Some(kept) = &self.0 else { return slot };
+        let points = match &kept.body {
+            Body::Times(times) => times.weight_bytes(),
+            Body::Numbers(numbers) => numbers.weight_bytes(),
+            Body::Values(values) => values.weight_bytes(),
+            Body::Keys(keys) => keys.weight_bytes(),
+        };
+        slot + size_of::<Kept>() + points
+    }
+
     /// Whether windows that reach so far back can be answered.
     pub fn covers(&self, reach_ms: i64) -> bool {
         self.0
