@@ -86,6 +86,8 @@ pub struct Roots {
     part: u64,
     committed_part: u64,
     cycle: u64,
+    /// Where states are encoded.
+    scratch: Vec<u8>,
 }
 
 impl Roots {
@@ -104,6 +106,7 @@ impl Roots {
             part: 0,
             committed_part: 0,
             cycle: 0,
+            scratch: Vec::new(),
         }
     }
 
@@ -312,7 +315,7 @@ impl Roots {
                 subject: subject.id,
                 root: id,
                 wake_at: subject.wake_at,
-                bytes: encode(held.position, subject)?,
+                bytes: encode(held.position, subject, &mut self.scratch)?,
             });
         }
         let mut entries = std::mem::take(&mut held.timeline);
@@ -431,10 +434,18 @@ struct StoredRef<'a>(Position, &'a SubjectState);
 #[derive(Deserialize)]
 struct Stored(Position, SubjectState);
 
-fn encode(position: Position, state: &SubjectState) -> Result<Vec<u8>, StoreError> {
-    let start = vec![STATE_FORMAT];
-    postcard::to_extend(&StoredRef(position, state), start)
-        .map_err(|error| StoreError::Other(format!("a state cannot be encoded: {error}")))
+/// Encodes a state by way of a buffer that has grown to its size before.
+fn encode(
+    position: Position,
+    state: &SubjectState,
+    scratch: &mut Vec<u8>,
+) -> Result<Vec<u8>, StoreError> {
+    let mut buffer = std::mem::take(scratch);
+    buffer.clear();
+    buffer.push(STATE_FORMAT);
+    *scratch = postcard::to_extend(&StoredRef(position, state), buffer)
+        .map_err(|error| StoreError::Other(format!("a state cannot be encoded: {error}")))?;
+    Ok(scratch.as_slice().to_vec())
 }
 
 /// Reads a stored state: the position it stands at, and the state.

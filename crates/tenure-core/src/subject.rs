@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::aggregate::Series;
+use crate::answers::Answers;
 use crate::effect::EnrollmentStatus;
 use crate::id::{AccountId, EnrollmentId, PersonId, RootId, SubjectId};
 use crate::keyed::Keyed;
@@ -40,7 +41,7 @@ pub struct SubjectState {
     /// Event series the plan's aggregates read, by key.
     pub series: Keyed<Series>,
     /// Tracked conditions, by key.
-    pub conditions: Keyed<ConditionState>,
+    pub conditions: Answers,
     /// Segments it is in now, by name.
     pub segments: Vec<Box<str>>,
     /// When each signal last fired, for its cool-down.
@@ -138,7 +139,7 @@ impl SubjectState {
             traits: Traits::default(),
             trait_times: BTreeMap::new(),
             series: Keyed::default(),
-            conditions: Keyed::default(),
+            conditions: Answers::default(),
             segments: Vec::new(),
             signals_fired: BTreeMap::new(),
             enrollments: Vec::new(),
@@ -179,7 +180,7 @@ impl SubjectState {
             + small_count * SMALL_BYTES
             + texts
             + series
-            + self.conditions.len() * (size_of::<ConditionKey>() + size_of::<ConditionState>())
+            + self.conditions.weight_bytes()
             + enrollments.sum::<usize>()
             + self.refusals.len() * size_of::<(u32, u32)>()
     }
