@@ -461,3 +461,72 @@ pub fn decode(bytes: &[u8]) -> Result<(Position, SubjectState), StoreError> {
         None => Err(damaged("is empty")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tenure_core::id::PersonId;
+
+    use super::*;
+
+    fn root(number: u128) -> RootId {
+        RootId(SubjectId::Person(PersonId(number)))
+    }
+
+    /// Room for one subject, and two that changed.
+    fn crowded() -> Roots {
+        let mut roots = Roots::new(1);
+        change(&mut roots, 1);
+        change(&mut roots, 2);
+        roots
+    }
+
+    fn change(roots: &mut Roots, number: u128) {
+        let id = root(number);
+        let state = SubjectState::new(id.0, None, Timestamp(0), 0);
+        roots.get_mut(id).root.insert(state);
+        roots.touched(id, 1);
+    }
+
+    fn store_all(roots: &mut Roots) -> Written {
+        let (mut states, mut timelines) = (Vec::new(), Vec::new());
+        let dirty = roots.take_dirty();
+        roots.begin_part();
+        for id in dirty {
+            roots.encode(id, &mut states, &mut timelines).unwrap();
+        }
+        assert_eq!(states.len(), 2);
+        roots.written(true)
+    }
+
+    #[test]
+    fn a_root_is_forgotten_only_after_the_part_that_holds_it_is_committed() {
+        let mut roots = crowded();
+        roots.evict();
+        assert_eq!(roots.subject_count(), 2);
+        let written = store_all(&mut roots);
+        roots.evict();
+        assert_eq!(roots.subject_count(), 2);
+        roots.committed(written);
+        roots.evict();
+        assert_eq!(roots.subject_count(), 1);
+        assert!(roots.contains(root(2)), "the one used last stays");
+    }
+
+    #[test]
+    fn a_root_that_lost_a_person_stays_until_the_cycle_that_removes_the_row() {
+        let mut roots = crowded();
+        let before = store_all(&mut roots);
+        // The merge came after this cycle began, so the next one removes the row.
+        roots.pin(root(1));
+        roots.committed(before);
+        roots.evict();
+        assert!(roots.contains(root(1)), "the row is still there");
+        roots.take_dirty();
+        roots.begin_part();
+        let next = roots.written(true);
+        roots.committed(next);
+        change(&mut roots, 3);
+        roots.evict();
+        assert!(!roots.contains(root(1)));
+    }
+}
