@@ -17,6 +17,7 @@ pub mod query;
 pub mod receipts;
 pub mod roots;
 pub mod telemetry;
+pub mod timeline;
 pub mod worker;
 pub mod workspace;
 pub mod writer;

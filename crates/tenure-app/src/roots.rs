@@ -16,15 +16,18 @@ use tenure_core::time::Timestamp;
 use tenure_store::row::State;
 use tenure_store::{Store, StoreError};
 
+use crate::timeline::Timeline;
+
 /// First byte of a stored state: the version of its encoding.
 const STATE_FORMAT: u8 = 1;
 /// How many subjects are kept in memory, if they are small enough for [`CACHE_BYTES`].
 pub const DEFAULT_CACHED_SUBJECTS: usize = 1_000_000;
-/// How much memory the states of subjects may take, in bytes. A million people fit into 1 GB with
-/// the rest of the process; a hundred thousand with fifty conditions stay in memory.
-const CACHE_BYTES: usize = 448 << 20;
+/// How much memory the states of subjects may take, in bytes, as estimated: with the rest of the
+/// process, which a million people and full queues bring to 300 MB, it stays below 1 GB. A hundred
+/// thousand people with fifty conditions and four enrollments each fit in (6.5 KB each).
+const CACHE_BYTES: usize = 640 << 20;
 /// What a root takes beside its subjects, in bytes: its place in the map, the nodes of its own.
-const ROOT_BYTES: usize = 640;
+const ROOT_BYTES: usize = 400;
 /// What is forgotten at once, as a part of what may be kept: looking for it takes a walk.
 const FORGET_PART: usize = 8;
 
@@ -36,7 +39,7 @@ pub struct Held {
     /// The last entry it contains.
     pub position: Position,
     /// Entries about its subjects since its last checkpoint.
-    pub timeline: Vec<(SubjectId, Position)>,
+    pub timeline: Timeline,
     /// In the list of changed roots.
     listed: bool,
     /// Due time of its earliest entry among the wake-ups.
@@ -232,7 +235,7 @@ impl Roots {
     /// Whether so much has changed that a checkpoint must begin before its time: what changed
     /// cannot be forgotten.
     pub fn is_mostly_dirty(&self) -> bool {
-        self.dirty_bytes >= CACHE_BYTES / 4 * 3
+        self.dirty_bytes >= CACHE_BYTES / 16 * 15
     }
 
     /// Whether more is in memory than should be.
@@ -318,15 +321,7 @@ impl Roots {
                 bytes: encode(held.position, subject, &mut self.scratch)?,
             });
         }
-        let mut entries = std::mem::take(&mut held.timeline);
-        entries.sort_unstable();
-        entries.dedup();
-        for (subject, position) in entries {
-            match timelines.last_mut() {
-                Some((last, positions)) if *last == subject => positions.push(position),
-                _ => timelines.push((subject, vec![position])),
-            }
-        }
+        held.timeline.take(timelines);
         Ok(())
     }
 
@@ -397,7 +392,7 @@ impl Held {
         Self {
             root: Root::new(id),
             position: 0,
-            timeline: Vec::new(),
+            timeline: Timeline::new(id),
             listed: false,
             scheduled_at: None,
             used_at,

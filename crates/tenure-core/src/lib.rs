@@ -17,6 +17,7 @@ pub mod keyed;
 pub mod lang;
 pub mod log;
 pub mod oracle;
+pub mod people;
 pub mod plan;
 pub mod policy;
 pub mod program;

@@ -10,6 +10,7 @@ use crate::effect::EnrollmentStatus;
 use crate::id::{AccountId, EnrollmentId, PersonId, RootId, SubjectId};
 use crate::keyed::Keyed;
 use crate::log::{Identifier, PlanVersion};
+use crate::people::People;
 use crate::time::Timestamp;
 use crate::value::Traits;
 
@@ -158,12 +159,13 @@ impl SubjectState {
 
     /// About how much memory it takes, in bytes, for caches that are bounded by it.
     pub fn weight_bytes(&self) -> usize {
-        /// A name or a short text, or a node of a map, with what its allocation costs.
+        /// A named value without its text.
         const SMALL_BYTES: usize = 48;
+        /// A name alone.
+        const NAME_BYTES: usize = 32;
         let small_count = self.identifiers.len()
             + self.traits.len()
             + self.trait_times.len()
-            + self.segments.len()
             + self.signals_fired.len()
             + self.contact.consents.len()
             + self.contact.sends.len();
@@ -175,10 +177,11 @@ impl SubjectState {
         let series: usize = self.series.values().map(Series::weight_bytes).sum();
         let enrollments = self.enrollments.iter();
         let enrollments =
-            enrollments.map(|one| size_of::<EnrollmentState>() + 3 * SMALL_BYTES + one.data.len());
+            enrollments.map(|one| size_of::<EnrollmentState>() + 2 * NAME_BYTES + one.data.len());
         size_of::<Self>()
             + small_count * SMALL_BYTES
             + texts
+            + self.segments.len() * NAME_BYTES
             + series
             + self.conditions.weight_bytes()
             + enrollments.sum::<usize>()
@@ -197,8 +200,7 @@ pub struct Root {
     /// Which.
     pub id: RootId,
     account: Option<Box<SubjectState>>,
-    /// Boxed, since a node of a map makes room for eleven at once and most roots are one person.
-    people: BTreeMap<PersonId, Box<SubjectState>>,
+    people: People,
     /// The `wake_at` of every subject that has one: an account may have thousands of people, and
     /// each entry asks for the earliest. Empty for a person without account, who is asked directly.
     wakes: BTreeSet<(Timestamp, SubjectId)>,
@@ -210,7 +212,7 @@ impl Root {
         Self {
             id,
             account: None,
-            people: BTreeMap::new(),
+            people: People::default(),
             wakes: BTreeSet::new(),
         }
     }
@@ -221,7 +223,7 @@ impl Root {
     }
 
     /// Its people.
-    pub fn people(&self) -> &BTreeMap<PersonId, Box<SubjectState>> {
+    pub fn people(&self) -> &People {
         &self.people
     }
 
@@ -229,8 +231,8 @@ impl Root {
     pub fn insert(&mut self, state: SubjectState) {
         let (subject, wake_at) = (state.id, state.wake_at);
         let known = match subject {
-            SubjectId::Account(_) => self.account.replace(Box::new(state)),
-            SubjectId::Person(person) => self.people.insert(person, Box::new(state)),
+            SubjectId::Account(_) => self.account.replace(Box::new(state)).map(|known| *known),
+            SubjectId::Person(person) => self.people.insert(person, state),
         };
         self.reschedule(subject, known.and_then(|known| known.wake_at), wake_at);
     }
@@ -239,14 +241,14 @@ impl Root {
     pub fn remove(&mut self, person: PersonId) -> Option<SubjectState> {
         let state = self.people.remove(&person)?;
         self.reschedule(state.id, state.wake_at, None);
-        Some(*state)
+        Some(state)
     }
 
     /// The state of a subject of this root.
     pub fn subject(&self, id: SubjectId) -> Option<&SubjectState> {
         match id {
             SubjectId::Account(_) => self.account().filter(|account| account.id == id),
-            SubjectId::Person(person) => self.people.get(&person).map(Box::as_ref),
+            SubjectId::Person(person) => self.people.get(&person),
         }
     }
 
@@ -258,20 +260,19 @@ impl Root {
                 .account
                 .as_deref_mut()
                 .filter(|account| account.id == id),
-            SubjectId::Person(person) => self.people.get_mut(&person).map(Box::as_mut),
+            SubjectId::Person(person) => self.people.get_mut(&person),
         }
     }
 
     /// All subjects, the account first.
     pub fn subjects(&self) -> impl Iterator<Item = &SubjectState> {
-        let people = self.people.values().map(Box::as_ref);
-        self.account().into_iter().chain(people)
+        self.account().into_iter().chain(self.people.values())
     }
 
     /// All subjects, to change them; their `wake_at` only by [`Root::set_wake`].
     pub fn subjects_mut(&mut self) -> impl Iterator<Item = &mut SubjectState> {
-        let people = self.people.values_mut().map(Box::as_mut);
-        self.account.as_deref_mut().into_iter().chain(people)
+        let account = self.account.as_deref_mut().into_iter();
+        account.chain(self.people.values_mut())
     }
 
     /// The earliest instant at which anything of this root could change by time alone.

@@ -166,12 +166,9 @@ impl Worker {
         let account = account
             .map(SubjectId::Account)
             .filter(|account| Some(*account) != subject);
-        held.timeline.extend(
-            subject
-                .into_iter()
-                .chain(account)
-                .map(|subject| (subject, entry.position)),
-        );
+        for subject in subject.into_iter().chain(account) {
+            held.timeline.push(subject, entry.position);
+        }
         self.roots.touched(id, entry.position);
     }
 
@@ -253,7 +250,7 @@ impl Worker {
             &mut self.out,
         );
         held.timeline
-            .push((SubjectId::Person(moved.person), entry.position));
+            .push(SubjectId::Person(moved.person), entry.position);
         self.roots.touched(to, entry.position);
     }
 
@@ -297,7 +294,7 @@ impl Worker {
                 );
             }
             held.timeline
-                .push((SubjectId::Person(merge.into), entry.position));
+                .push(SubjectId::Person(merge.into), entry.position);
             self.roots.touched(into, entry.position);
         }
         if let Some(overlay) = &mut self.overlay {

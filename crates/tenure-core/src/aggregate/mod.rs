@@ -49,9 +49,9 @@ struct Kept {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum Body {
     Times(Times),
-    Numbers(Numbers),
+    Numbers(Box<Numbers>),
     Values(Box<Values>),
-    Keys(Keys),
+    Keys(Box<Keys>),
 }
 
 /// What a series takes of one event.
@@ -150,9 +150,9 @@ impl Series {
         ours.last_at = ours.last_at.max(theirs.last_at);
         match (&mut ours.body, theirs.body) {
             (Body::Times(ours), Body::Times(theirs)) => ours.merge(theirs),
-            (Body::Numbers(ours), Body::Numbers(theirs)) => ours.merge(theirs),
+            (Body::Numbers(ours), Body::Numbers(theirs)) => ours.merge(*theirs),
             (Body::Values(ours), Body::Values(theirs)) => ours.merge(*theirs),
-            (Body::Keys(ours), Body::Keys(theirs)) => ours.merge(theirs),
+            (Body::Keys(ours), Body::Keys(theirs)) => ours.merge(*theirs),
             _ => {}
         }
     }
@@ -263,14 +263,14 @@ impl Kept {
     fn new(spec: &SeriesSpec, at: Timestamp) -> Self {
         let body = match spec.kind {
             SeriesKind::Times => Body::Times(Times::default()),
-            SeriesKind::Numbers => Body::Numbers(Numbers::default()),
+            SeriesKind::Numbers => Body::Numbers(Box::default()),
             SeriesKind::Values => Body::Values(Box::default()),
             SeriesKind::Keys(retention) | SeriesKind::People(retention) => {
-                Body::Keys(Keys::new(match retention {
+                Body::Keys(Box::new(Keys::new(match retention {
                     Retention::Latest => points::Keep::Latest,
                     Retention::Every => points::Keep::Every,
                     Retention::Ever => points::Keep::Ever,
-                }))
+                })))
             }
         };
         Self {

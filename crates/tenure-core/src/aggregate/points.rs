@@ -256,7 +256,7 @@ impl Mergeable for (i64, Totals) {
 
 impl Numbers {
     pub(super) fn weight_bytes(&self) -> usize {
-        self.points.capacity() * size_of::<(i64, Totals)>()
+        size_of::<Self>() + self.points.capacity() * size_of::<(i64, Totals)>()
     }
 
     pub(super) fn push(&mut self, at: i64, number: f64, keep_point: bool) {
@@ -404,7 +404,9 @@ impl Point for (i64, u128) {
 
 impl Keys {
     pub(super) fn weight_bytes(&self) -> usize {
-        self.points.capacity() * size_of::<(i64, u128)>() + self.ever.len() * 2 * size_of::<u128>()
+        size_of::<Self>()
+            + self.points.capacity() * size_of::<(i64, u128)>()
+            + self.ever.len() * 2 * size_of::<u128>()
     }
 
     pub(super) fn new(keep: Keep) -> Self {

@@ -231,7 +231,7 @@ fn recipients(root: &Root, subject: SubjectId, to: &Recipient) -> Result<Vec<Per
         Recipient::Role(role) => {
             let named = names(root, role);
             let fits = |state: &&SubjectState| has_role(state, role) || is_named(state, &named);
-            let people = root.people().values().map(Box::as_ref).filter(fits);
+            let people = root.people().values().filter(fits);
             people
                 .filter_map(|state| state.id.person())
                 .take(MAX_RECIPIENTS)
