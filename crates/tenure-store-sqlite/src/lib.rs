@@ -6,6 +6,7 @@
 //!
 //! To restore a backup, put the file as `tenure.db` into an empty folder.
 
+mod audit;
 mod check;
 mod commit;
 mod connection;
@@ -18,6 +19,7 @@ mod log;
 mod message;
 mod migrate;
 mod output;
+mod record;
 mod state;
 mod store;
 mod tally;

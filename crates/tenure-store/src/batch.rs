@@ -6,6 +6,7 @@ use tenure_core::id::{EventId, MessageId, PersonId, SubjectId, TaskId};
 use tenure_core::log::Position;
 use tenure_core::time::Timestamp;
 
+use crate::audit::AuditRow;
 use crate::row;
 
 /// Everything one commit writes. Empty parts cost nothing. Parts are applied in the order of the
@@ -55,6 +56,16 @@ pub struct Batch {
     pub plan: Option<row::PlanRow>,
     /// Dead letters to take out, by id.
     pub dead_letters_removed: Vec<u64>,
+
+    /// Records to put, each in the place of the one with its collection and key.
+    pub records: Vec<row::Record>,
+    /// Records to take out, as `(collection, key)`.
+    pub records_removed: Vec<(Box<str>, Box<str>)>,
+    /// Records to take out because they are older, as `(collection, those before)`.
+    pub records_expired: Vec<(Box<str>, Timestamp)>,
+
+    /// Entries of the audit trail; their numbers must follow the last.
+    pub audit: Vec<AuditRow>,
 }
 
 /// States of subjects that changed since the last checkpoint, and the place they stand at.
@@ -124,6 +135,10 @@ impl Batch {
         self.plan = later.plan.or(self.plan.take());
         self.dead_letters_removed
             .append(&mut later.dead_letters_removed);
+        self.records.append(&mut later.records);
+        self.records_removed.append(&mut later.records_removed);
+        self.records_expired.append(&mut later.records_expired);
+        self.audit.append(&mut later.audit);
         match (&mut self.checkpoint, later.checkpoint) {
             (Some(mine), Some(mut theirs)) => {
                 mine.mark = theirs.mark;

@@ -7,6 +7,7 @@
 //! - Readers never block the writer, and see whole commits.
 //! - No decision is taken here: no clock, no default, no policy. `now` is always an argument.
 
+pub mod audit;
 pub mod batch;
 #[cfg(feature = "conformance")]
 #[allow(missing_docs, reason = "the name of each property is its sentence")]
@@ -175,6 +176,43 @@ pub trait Store: Send + Sync {
     fn people_of(&self, account: AccountId, page: &Page) -> Result<Vec<PersonId>, StoreError>;
     /// Dead letters, newest first.
     fn dead_letters(&self, page: &Page) -> Result<Vec<row::DeadLetter>, StoreError>;
+
+    /// Decisions in the order in which they were committed, from the one numbered `after + 1` on,
+    /// each with its number; at most `limit`. The first ever committed is number 1, and there are
+    /// no gaps.
+    fn decisions_from(
+        &self,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, tenure_core::decision::Decision)>, StoreError>;
+    /// The number of the decision committed last; 0 when there is none.
+    fn decision_end(&self) -> Result<u64, StoreError>;
+
+    // --- records of the shell ------------------------------------------------------------
+
+    /// One record.
+    fn record(&self, collection: &str, key: &str) -> Result<Option<row::Record>, StoreError>;
+    /// Records in the order of their keys (page cursor: the key).
+    fn records(
+        &self,
+        filter: &query::RecordFilter,
+        page: &Page,
+    ) -> Result<Vec<row::Record>, StoreError>;
+    /// How many records a collection has.
+    fn record_count(&self, collection: &str) -> Result<u64, StoreError>;
+
+    // --- audit ---------------------------------------------------------------------------
+
+    /// Entries of the audit trail by filter, newest first (page cursor: the number).
+    fn audit(
+        &self,
+        filter: &audit::AuditFilter,
+        page: &Page,
+    ) -> Result<Vec<audit::AuditRow>, StoreError>;
+    /// Entries of the audit trail from number `seq` on, in order, at most `limit`.
+    fn audit_from(&self, seq: u64, limit: usize) -> Result<Vec<audit::AuditRow>, StoreError>;
+    /// The last entry of the audit trail.
+    fn audit_last(&self) -> Result<Option<audit::AuditRow>, StoreError>;
 
     // --- operations ----------------------------------------------------------------------
 

@@ -119,6 +119,17 @@ pub struct TaskFilter {
     pub audience: Option<Audience>,
 }
 
+/// Which records of a collection.
+#[derive(Debug, Clone, Default)]
+pub struct RecordFilter {
+    /// The collection.
+    pub collection: String,
+    /// Only keys that begin with this.
+    pub prefix: String,
+    /// Highest key first.
+    pub descending: bool,
+}
+
 impl MessageFilter {
     /// Whether a message is wanted.
     pub fn admits(&self, message: &Message) -> bool {

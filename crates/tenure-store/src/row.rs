@@ -191,6 +191,20 @@ pub struct DeadLetter {
     pub reason: Box<str>,
 }
 
+/// A small thing that the shell keeps, found by collection and key: an endpoint of a webhook, an
+/// answer kept under an idempotency key. The store does not look into it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// What kind of thing.
+    pub collection: Box<str>,
+    /// Its name among those; lists are in the order of its bytes.
+    pub key: Box<str>,
+    /// Its age, for expiry.
+    pub at: Timestamp,
+    /// The thing, in the shell's own encoding.
+    pub bytes: Vec<u8>,
+}
+
 impl Chunk {
     /// Position of the last entry.
     pub fn last(&self) -> Position {

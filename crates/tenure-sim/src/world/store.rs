@@ -11,8 +11,11 @@ use tenure_core::effect::{EnrollmentChange, MessageIntent};
 use tenure_core::id::{AccountId, EventId, MessageId, PersonId, RootId, SubjectId};
 use tenure_core::log::Position;
 use tenure_core::time::Timestamp;
+use tenure_store::audit::{AuditFilter, AuditRow};
 use tenure_store::memory::MemoryStore;
-use tenure_store::query::{DecisionFilter, EnrollmentFilter, MessageFilter, Page, TaskFilter};
+use tenure_store::query::{
+    DecisionFilter, EnrollmentFilter, MessageFilter, Page, RecordFilter, TaskFilter,
+};
 use tenure_store::{Batch, Store, StoreError, row};
 
 /// On which side of a commit the power goes.
@@ -298,6 +301,38 @@ impl Store for FaultyStore {
 
     fn dead_letters(&self, page: &Page) -> Result<Vec<row::DeadLetter>, StoreError> {
         self.inner.dead_letters(page)
+    }
+
+    fn decisions_from(&self, after: u64, limit: usize) -> Result<Vec<(u64, Decision)>, StoreError> {
+        self.inner.decisions_from(after, limit)
+    }
+
+    fn decision_end(&self) -> Result<u64, StoreError> {
+        self.inner.decision_end()
+    }
+
+    fn record(&self, collection: &str, key: &str) -> Result<Option<row::Record>, StoreError> {
+        self.inner.record(collection, key)
+    }
+
+    fn records(&self, filter: &RecordFilter, page: &Page) -> Result<Vec<row::Record>, StoreError> {
+        self.inner.records(filter, page)
+    }
+
+    fn record_count(&self, collection: &str) -> Result<u64, StoreError> {
+        self.inner.record_count(collection)
+    }
+
+    fn audit(&self, filter: &AuditFilter, page: &Page) -> Result<Vec<AuditRow>, StoreError> {
+        self.inner.audit(filter, page)
+    }
+
+    fn audit_from(&self, seq: u64, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
+        self.inner.audit_from(seq, limit)
+    }
+
+    fn audit_last(&self) -> Result<Option<AuditRow>, StoreError> {
+        self.inner.audit_last()
     }
 
     fn backup(&self, target: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<(), StoreError> {

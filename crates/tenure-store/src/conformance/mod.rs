@@ -3,12 +3,14 @@
 //! An adapter's test file implements [`Fresh`] and calls [`crate::conformance_suite!`], which
 //! makes one test of each property.
 
+pub mod audit;
 pub mod dispatch;
 pub mod engine;
 pub mod ingest;
 pub mod lists;
 pub mod log;
 pub mod operations;
+pub mod records;
 mod sample;
 
 use std::path::Path;
@@ -92,6 +94,13 @@ macro_rules! conformance_suite {
                 a_page_goes_on_where_it_was_though_rows_were_added
                 a_cursor_of_another_list_is_refused
                 a_page_is_never_longer_than_the_most_rows;
+            records:
+                a_record_is_replaced_taken_out_and_expired
+                records_are_paged_by_key_in_both_directions
+                decisions_are_numbered_in_the_order_of_their_commits;
+            audit:
+                the_audit_trail_has_no_gaps
+                the_audit_trail_is_filtered_and_paged_newest_first;
             operations:
                 a_backup_opens_as_the_same_store
                 a_backup_never_overwrites_a_file

@@ -4,6 +4,7 @@ use tenure_core::id::SubjectId;
 use tenure_core::time::Timestamp;
 
 use super::Data;
+use crate::audit;
 use crate::batch::{Batch, Checkpoint};
 use crate::{StoreError, row};
 
@@ -25,10 +26,13 @@ impl Data {
             self.put_checkpoint(checkpoint);
         }
         self.put_updates(batch);
+        let entries = batch.audit.iter().map(|row| (row.seq, row.clone()));
+        self.audit.extend(entries);
         Ok(())
     }
 
     fn validate(&self, batch: &Batch) -> Result<(), StoreError> {
+        audit::follows(&batch.audit, self.audit_end())?;
         match &batch.chunk {
             Some(chunk) => chunk.follows(self.log_end()),
             None if !batch.seen.is_empty() => Err(StoreError::Other(
@@ -60,9 +64,11 @@ impl Data {
             });
         }
         for decision in &batch.decisions {
-            self.decisions
-                .entry((decision.at, decision.id))
-                .or_insert_with(|| decision.clone());
+            let key = (decision.at, decision.id);
+            if let std::collections::btree_map::Entry::Vacant(place) = self.decisions.entry(key) {
+                place.insert(decision.clone());
+                self.decision_order.push(key);
+            }
         }
         for change in &batch.memberships {
             self.put_member(&change.segment, change.subject, change.entered, change.at);
@@ -161,6 +167,21 @@ impl Data {
         }
         for id in &batch.dead_letters_removed {
             self.dead_letters.remove(id);
+        }
+        self.put_records(batch);
+    }
+
+    fn put_records(&mut self, batch: &Batch) {
+        for record in &batch.records {
+            let key = (record.collection.clone(), record.key.clone());
+            self.records.insert(key, record.clone());
+        }
+        for key in &batch.records_removed {
+            self.records.remove(key);
+        }
+        for (collection, before) in &batch.records_expired {
+            self.records
+                .retain(|(found, _), record| found != collection || record.at >= *before);
         }
     }
 }

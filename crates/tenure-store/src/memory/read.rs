@@ -15,8 +15,9 @@ use tenure_core::log::Position;
 use tenure_core::time::Timestamp;
 
 use super::{Data, MemoryStore};
+use crate::audit::{AuditFilter, AuditRow};
 use crate::query::{
-    DecisionFilter, EnrollmentFilter, MessageFilter, Page, TaskFilter, audience_of,
+    DecisionFilter, EnrollmentFilter, MessageFilter, Page, RecordFilter, TaskFilter, audience_of,
 };
 use crate::{Batch, DEDUP_RETENTION_MS, Store, StoreError, row};
 
@@ -272,6 +273,70 @@ impl Store for MemoryStore {
         })
     }
 
+    fn decisions_from(&self, after: u64, limit: usize) -> Result<Vec<(u64, Decision)>, StoreError> {
+        let data = self.data();
+        let keys = data.decision_order.iter().enumerate().skip(after as usize);
+        Ok(keys
+            .filter_map(|(index, key)| Some((index as u64 + 1, data.decisions.get(key)?.clone())))
+            .take(limit)
+            .collect())
+    }
+
+    fn decision_end(&self) -> Result<u64, StoreError> {
+        Ok(self.data().decision_order.len() as u64)
+    }
+
+    fn record(&self, collection: &str, key: &str) -> Result<Option<row::Record>, StoreError> {
+        let data = self.data();
+        Ok(data.records.get(&(collection.into(), key.into())).cloned())
+    }
+
+    fn records(&self, filter: &RecordFilter, page: &Page) -> Result<Vec<row::Record>, StoreError> {
+        let data = self.data();
+        let wanted = |record: &&row::Record| {
+            *record.collection == *filter.collection && record.key.starts_with(&*filter.prefix)
+        };
+        let after = page.after.as_deref();
+        let rows = data.records.values().filter(wanted);
+        Ok(if filter.descending {
+            rows.rev()
+                .filter(|record| after.is_none_or(|after| &*record.key < after))
+                .take(page.row_count())
+                .cloned()
+                .collect()
+        } else {
+            rows.filter(|record| after.is_none_or(|after| &*record.key > after))
+                .take(page.row_count())
+                .cloned()
+                .collect()
+        })
+    }
+
+    fn record_count(&self, collection: &str) -> Result<u64, StoreError> {
+        let data = self.data();
+        let keys = data.records.keys();
+        Ok(keys.filter(|(found, _)| &**found == collection).count() as u64)
+    }
+
+    fn audit(&self, filter: &AuditFilter, page: &Page) -> Result<Vec<AuditRow>, StoreError> {
+        let before = page.after_id::<u64>()?.unwrap_or(u64::MAX);
+        let data = self.data();
+        let rows = data.audit.range(..before).rev().map(|(_, row)| row);
+        let rows = rows.filter(|row| filter.admits(row));
+        Ok(rows.take(page.row_count()).cloned().collect())
+    }
+
+    fn audit_from(&self, seq: u64, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
+        let data = self.data();
+        let rows = data.audit.range(seq..).map(|(_, row)| row);
+        Ok(rows.take(limit).cloned().collect())
+    }
+
+    fn audit_last(&self) -> Result<Option<AuditRow>, StoreError> {
+        let data = self.data();
+        Ok(data.audit.last_key_value().map(|(_, row)| row.clone()))
+    }
+
     fn backup(&self, target: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<(), StoreError> {
         let fail = |error: &dyn Display| StoreError::Unwritable(error.to_string());
         let bytes = postcard::to_stdvec(&*self.data()).map_err(|error| fail(&error))?;
@@ -294,6 +359,11 @@ impl Store for MemoryStore {
 }
 
 impl Data {
+    /// Number of the audit trail's last entry; 0 when there is none.
+    pub(super) fn audit_end(&self) -> u64 {
+        self.audit.last_key_value().map_or(0, |(seq, _)| *seq)
+    }
+
     fn read_log(
         &self,
         from: Position,
