@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -13,7 +13,9 @@ use tenure_core::log::{Body, PlanVersion, Position, decode};
 use tenure_core::time::Timestamp;
 use tenure_store::{Batch, Store};
 
-use crate::access::{Principal, PrincipalKind, Scopes};
+use crate::access::seal::{self, SealingKey};
+use crate::access::secret::Random;
+use crate::access::{Access, Actor, Change, Principal, PrincipalKind, Registrar, Scopes};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::dispatch::{DispatchSettings, Dispatcher};
@@ -21,6 +23,7 @@ use crate::error::AppError;
 use crate::journal::Journal;
 use crate::live::Live;
 use crate::receipts::Traffic;
+use crate::refusals::Refusals;
 use crate::roots::DEFAULT_CACHED_SUBJECTS;
 use crate::telemetry;
 use crate::worker::{Step, Worker};
@@ -54,11 +57,15 @@ pub struct Node {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     workspace: Workspace,
+    access: Access,
+    /// Opens the secrets of connectors.
+    sealing: OnceLock<SealingKey>,
     salt: Salt,
     journal: Arc<Journal>,
     writer: WriterHandle,
     live: Arc<Live>,
     dispatcher: Arc<Dispatcher>,
+    refusals: Arc<Refusals>,
     /// One publication at a time.
     pub(crate) publishing: Mutex<()>,
     /// Recent requests for links in messages.
@@ -99,30 +106,30 @@ impl Node {
 
     fn open(parts: Parts, inline: bool) -> Result<Opened, AppError> {
         let workspace = Workspace::open(parts.store.as_ref())?;
-        let end = parts.store.log_end()?;
-        let floor =
-            last_received(parts.store.as_ref(), end)?.max(parts.store.progress()?.applied.at);
-        let journal = Arc::new(Journal::new(end, floor));
+        let journal = Arc::new(open_journal(parts.store.as_ref())?);
         let (store, clock) = (parts.store, parts.clock);
-        let (writer, mut handle) =
-            Writer::new(Arc::clone(&store), Arc::clone(&journal), Arc::clone(&clock));
+        let refusals = Arc::new(Refusals::new(workspace.salt()));
+        let (writer, mut handle) = Writer::new(
+            Arc::clone(&store),
+            Arc::clone(&journal),
+            Arc::clone(&clock),
+            Arc::clone(&refusals),
+        );
         let mut writer = Some(writer);
         if let Some(writer) = writer.take_if(|_| inline) {
             handle = handle.run_inline(writer);
         }
         let live = Arc::new(Live::default());
-        let cached = if parts.cached_subjects == 0 {
-            DEFAULT_CACHED_SUBJECTS
-        } else {
-            parts.cached_subjects
-        };
         let worker = Worker::open(
             Arc::clone(&store),
             Arc::clone(&journal),
             handle.clone(),
             Arc::clone(&live),
             workspace.salt(),
-            cached,
+            match parts.cached_subjects {
+                0 => DEFAULT_CACHED_SUBJECTS,
+                asked => asked,
+            },
         )?;
         let dispatcher = Arc::new(Dispatcher::new(
             Arc::clone(&store),
@@ -133,29 +140,28 @@ impl Node {
             &workspace,
             parts.dispatch,
         ));
-        let rows = store.plans()?;
-        let catalog = rows
-            .last()
-            .map(Catalog::from_row)
-            .transpose()?
-            .unwrap_or_default();
+        let catalog = Catalog::in_force(store.as_ref())?;
         dispatcher.set_templates(&catalog);
+        refusals.learn(dispatcher.composer().policy());
         if inline {
             dispatcher.settle_cut_off()?;
         }
         let mut worker = Some(worker);
         let inline_worker = worker.take_if(|_| inline).map(Mutex::new);
-        let salt = workspace.salt();
+        let (salt, access) = (workspace.salt(), Access::open(store.as_ref())?);
         let node = Arc::new_cyclic(|me| Self {
             me: me.clone(),
             store,
             clock,
             workspace,
+            access,
+            sealing: OnceLock::new(),
             salt,
             journal,
             writer: handle,
             live,
             dispatcher,
+            refusals,
             publishing: Mutex::new(()),
             traffic: Traffic::default(),
             worker: inline_worker,
@@ -234,12 +240,77 @@ impl Node {
 
     /// Whose bearer token this is; `None` if it opens nothing here.
     pub fn authenticate(&self, token: &str) -> Option<Principal> {
-        self.workspace.opens_api(token).then(|| Principal {
-            kind: PrincipalKind::Token,
-            id: "workspace".to_owned(),
-            name: "the workspace's token".to_owned(),
-            scopes: Scopes::all(),
+        if self.workspace.opens_api(token) {
+            return Some(Principal {
+                kind: PrincipalKind::Token,
+                id: "workspace".to_owned(),
+                name: "the workspace's token".to_owned(),
+                scopes: Scopes::all(),
+                own_accounts_of: None,
+            });
+        }
+        self.access.resolve(token, &self.audience(), self.now())
+    }
+
+    /// Writes into the audit trail that something was done; durable when it returns.
+    pub fn record_audit(&self, change: Change, by: &Actor) -> Result<(), AppError> {
+        let batch = Batch {
+            audit: vec![change.by(by)],
+            ..Batch::default()
+        };
+        self.writer.commit(batch, Vec::new())
+    }
+
+    /// Who may do what here.
+    pub fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// Changes who may do what here, with secrets made from `random`.
+    pub fn registrar<'a>(&'a self, random: &'a dyn Random) -> Registrar<'a> {
+        Registrar::online(
+            (self.store.as_ref(), &self.access),
+            &self.writer,
+            random,
+            self.now(),
+            self.audience(),
+        )
+    }
+
+    /// Gives the key with which secrets of connectors are sealed; the first one counts.
+    pub fn unlock(&self, key: SealingKey) {
+        // A second key would be another operator's mistake, not a way to change it.
+        drop(self.sealing.set(key));
+    }
+
+    /// The secret that is kept under a name.
+    pub fn secret(&self, name: &str) -> Result<Option<Vec<u8>>, AppError> {
+        seal::read(self.store.as_ref(), self.sealing_key()?, name)
+    }
+
+    /// Keeps a secret, sealed, under a name.
+    pub fn keep_secret(
+        &self,
+        name: &str,
+        secret: &[u8],
+        random: &dyn Random,
+        by: &Actor,
+    ) -> Result<(), AppError> {
+        let key = self.sealing_key()?;
+        self.registrar(random).keep_secret(key, name, secret, by)
+    }
+
+    fn sealing_key(&self) -> Result<&SealingKey, AppError> {
+        self.sealing.get().ok_or_else(|| {
+            AppError::Conflict(
+                "secrets cannot be kept without a key; start the server with TENURE_SECRET_KEY or TENURE_SECRET_KEY_FILE".into(),
+            )
         })
+    }
+
+    /// Whom access tokens are for: this workspace, and no other.
+    fn audience(&self) -> String {
+        format!("urn:tenure:workspace:{}", self.workspace.id)
     }
 
     /// Whether the replay after the start is over.
@@ -291,6 +362,7 @@ impl Node {
 
     pub(crate) fn set_templates(&self, catalog: &Catalog) {
         self.dispatcher.set_templates(catalog);
+        self.refusals.learn(self.dispatcher.composer().policy());
     }
 
     fn run_worker(self: Arc<Self>, mut worker: Worker) {
@@ -384,6 +456,13 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
     format!("the engine failed: {}", text.unwrap_or("no message"))
+}
+
+/// A journal from which no entry is stamped before what was applied.
+fn open_journal(store: &dyn Store) -> Result<Journal, AppError> {
+    let end = store.log_end()?;
+    let floor = last_received(store, end)?.max(store.progress()?.applied.at);
+    Ok(Journal::new(end, floor))
 }
 
 /// When the last entry was received.

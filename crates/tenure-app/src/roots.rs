@@ -9,6 +9,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
 use serde::{Deserialize, Serialize};
+use tenure_core::health::HealthState;
 use tenure_core::id::{RootId, SubjectId};
 use tenure_core::log::Position;
 use tenure_core::subject::{Root, SubjectState};
@@ -19,7 +20,9 @@ use tenure_store::{Store, StoreError};
 use crate::timeline::Timeline;
 
 /// First byte of a stored state: the version of its encoding.
-const STATE_FORMAT: u8 = 1;
+const STATE_FORMAT: u8 = 2;
+/// The version before, which lacked the health at its end.
+const STATE_FORMAT_WITHOUT_HEALTH: u8 = 1;
 /// How many subjects are kept in memory, if they are small enough for [`CACHE_BYTES`].
 pub const DEFAULT_CACHED_SUBJECTS: usize = 1_000_000;
 /// How much memory the states of subjects may take, in bytes, as estimated: with the rest of the
@@ -450,6 +453,13 @@ pub fn decode(bytes: &[u8]) -> Result<(Position, SubjectState), StoreError> {
         Some((&STATE_FORMAT, rest)) => {
             let Stored(position, state) =
                 postcard::from_bytes(rest).map_err(|_| damaged("cannot be decoded"))?;
+            Ok((position, state))
+        }
+        Some((&STATE_FORMAT_WITHOUT_HEALTH, rest)) => {
+            let nothing = postcard::to_extend(&HealthState::default(), rest.to_vec());
+            let bytes = nothing.map_err(|_| damaged("cannot be decoded"))?;
+            let Stored(position, state) =
+                postcard::from_bytes(&bytes).map_err(|_| damaged("cannot be decoded"))?;
             Ok((position, state))
         }
         Some(_) => Err(damaged("is of an unknown format")),

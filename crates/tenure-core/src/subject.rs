@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::aggregate::Series;
 use crate::answers::Answers;
 use crate::effect::EnrollmentStatus;
+use crate::health::HealthState;
 use crate::id::{AccountId, EnrollmentId, PersonId, RootId, SubjectId};
 use crate::keyed::Keyed;
 use crate::log::{Identifier, PlanVersion};
@@ -58,6 +59,9 @@ pub struct SubjectState {
     pub plan: PlanVersion,
     /// The earliest instant at which something could change though nothing happens.
     pub wake_at: Option<Timestamp>,
+    /// Its health: the zone, and what trends need. Last of what is stored: states of before there
+    /// was health are read by appending an empty one.
+    pub health: HealthState,
     /// Changed since it was last stored. Not itself stored.
     #[serde(skip)]
     pub dirty: bool,
@@ -143,6 +147,7 @@ impl SubjectState {
             conditions: Answers::default(),
             segments: Vec::new(),
             signals_fired: BTreeMap::new(),
+            health: HealthState::default(),
             enrollments: Vec::new(),
             refusals: Vec::new(),
             contact: ContactState::default(),
@@ -184,6 +189,7 @@ impl SubjectState {
             + self.segments.len() * NAME_BYTES
             + series
             + self.conditions.weight_bytes()
+            + self.health.weight_bytes()
             + enrollments.sum::<usize>()
             + self.refusals.len() * size_of::<(u32, u32)>()
     }

@@ -3,8 +3,9 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    apply, backup, completions, dead_letters, demo, diff, doctor, enrollments, export, generate,
-    import, init, keys, listing, messages, programs, restore, serve, settings, test, validate, why,
+    apply, audit, backup, clients, completions, dead_letters, demo, diff, doctor, enrollments,
+    export, generate, health, import, init, keys, listing, login, messages, programs, restore,
+    secrets, serve, settings, test, users, validate, why,
 };
 
 /// Tenure: the customer retention engine that proves itself.
@@ -47,6 +48,8 @@ pub(crate) enum Command {
     Test(test::Test),
     /// Explain what a program decided about somebody
     Why(why::Why),
+    /// Show the health of an account or a person, with its reasons
+    Health(health::Health),
     /// Import history from CSV or JSONL
     Import(import::Import),
     /// Export events and profiles
@@ -84,6 +87,25 @@ pub(crate) enum Command {
     /// Make new keys for a workspace
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Log in to a server, for later commands
+    Login(login::LogIn),
+    /// Forget a login
+    Logout(login::LogOut),
+    /// List, add and change users
+    #[command(subcommand)]
+    Users(users::Users),
+    /// List and add applications (OAuth 2.0 clients)
+    #[command(subcommand)]
+    Clients(clients::Clients),
+    /// List and make API tokens
+    #[command(subcommand)]
+    Tokens(clients::Tokens),
+    /// List, verify and export the audit trail
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// List and reseal the secrets of connectors
+    #[command(subcommand)]
+    Secrets(secrets::Secrets),
     /// Show the settings in force and where each comes from
     Settings(settings::ShowSettings),
     /// Look for what is wrong with a server or a data folder

@@ -1,7 +1,10 @@
 //! The JSON API under `/api/v1`: handlers extract, call one use case and map the answer.
 
+mod access;
+mod audit;
 mod definitions;
 mod guard;
+mod health;
 mod params;
 mod programs;
 mod records;
@@ -76,8 +79,8 @@ pub(crate) fn query(node: &Node) -> Query<'_> {
 }
 
 /// Every operation with the scope that it wants.
-fn documented() -> Guarded {
-    Guarded::new()
+fn documented(state: Option<&ApiState>) -> Guarded {
+    Guarded::new(state)
         .routes(Scope::ProfilesRead, routes!(workspace::show))
         .routes(Scope::DefinitionsRead, routes!(workspace::backfill))
         .routes(Scope::DefinitionsRead, routes!(workspace::plans))
@@ -89,6 +92,11 @@ fn documented() -> Guarded {
         .routes(Scope::ProfilesRead, routes!(subjects::accounts))
         .routes(Scope::ProfilesRead, routes!(subjects::account))
         .routes(Scope::ProfilesRead, routes!(subjects::account_timeline))
+        .routes(Scope::ProfilesRead, routes!(health::account_health))
+        .routes(Scope::ProfilesRead, routes!(health::account_health_history))
+        .routes(Scope::ProfilesRead, routes!(health::person_health))
+        .routes(Scope::ProfilesWrite, routes!(health::rate))
+        .routes(Scope::ProfilesRead, routes!(health::person_health_history))
         .routes(Scope::ProfilesRead, routes!(subjects::segments))
         .routes(Scope::ProfilesRead, routes!(subjects::segment))
         .routes(Scope::ProfilesRead, routes!(subjects::members))
@@ -124,7 +132,18 @@ fn documented() -> Guarded {
         )
         .routes(Scope::MessagesWrite, routes!(definitions::test_send))
         .routes(Scope::ProfilesWrite, routes!(transfer::import))
-        .routes(Scope::ProfilesRead, routes!(transfer::export))
+        .exports(Scope::ProfilesRead, routes!(transfer::export))
+        .access(routes!(access::clients, access::create_client))
+        .access(routes!(access::rotate_client))
+        .access(routes!(access::delete_client))
+        .access(routes!(access::tokens, access::create_token))
+        .access(routes!(access::delete_token))
+        .access(routes!(access::users, access::create_user))
+        .access(routes!(access::change_user, access::delete_user))
+        .access(routes!(access::rotate_key))
+        .access(routes!(audit::list))
+        .access(routes!(audit::verified))
+        .exports(Scope::Admin, routes!(audit::export))
         .routes(Scope::MessagesWrite, routes!(transfer::bounces))
 }
 
@@ -148,13 +167,13 @@ fn document(mut api: OpenApi) -> OpenApi {
 
 /// The OpenAPI document, from the code.
 pub(crate) fn openapi() -> OpenApi {
-    let (_, api) = documented().split();
+    let (_, api) = documented(None).split();
     document(api)
 }
 
 /// The routes of the JSON API.
 pub(crate) fn routes(state: &ApiState) -> Router {
-    let (router, api) = documented().split();
+    let (router, api) = documented(Some(state)).split();
     let api: Arc<str> = document(api).to_json().unwrap_or_default().into();
     let protected = router
         .route_layer(middleware::from_fn_with_state(

@@ -5,15 +5,14 @@ use tenure_core::id::{AccountId, PersonId, SubjectId};
 use tenure_core::log::{Body, IdentifierKind};
 use tenure_core::subject::SubjectState;
 use tenure_core::time::Timestamp;
+use tenure_core::value::Value;
 use tenure_store::{Page, StoreError};
 
 use super::tail::Tail;
 use super::{Listed, Query};
 use crate::call::Name;
+use crate::identity::present_person;
 use crate::roots::decode;
-
-/// The longest chain of merges that is followed.
-const MAX_MERGE_CHAIN: usize = 64;
 
 impl Query<'_> {
     /// A subject as it stands now: its stored state, and what was told of it since. A person that
@@ -73,6 +72,23 @@ impl Query<'_> {
         }))
     }
 
+    /// Whom the trait `owner` of an account names; of a person: of their account.
+    pub fn owner_of(&self, subject: SubjectId) -> Result<Option<String>, StoreError> {
+        let account = match subject {
+            SubjectId::Account(account) => Some(account),
+            SubjectId::Person(_) => self.subject(subject)?.and_then(|state| state.account),
+        };
+        let Some(account) = account else {
+            return Ok(None);
+        };
+        let state = self.subject(SubjectId::Account(account))?;
+        let owner = state.and_then(|state| state.traits.get("owner").cloned());
+        Ok(owner.and_then(|owner| match owner {
+            Value::Text(name) => Some(name.into()),
+            _ => None,
+        }))
+    }
+
     /// People of an account in id order.
     pub fn people_of(
         &self,
@@ -120,18 +136,11 @@ impl Query<'_> {
     }
 
     /// What a person was merged into, to the end.
-    fn current(&self, id: SubjectId) -> Result<SubjectId, StoreError> {
-        let SubjectId::Person(mut person) = id else {
-            return Ok(id);
-        };
-        for _ in 0..MAX_MERGE_CHAIN {
-            let row = self.store.persons(&[person])?.pop().flatten();
-            match row.and_then(|row| row.merged_into) {
-                Some(into) => person = into,
-                None => break,
-            }
+    pub(super) fn current(&self, id: SubjectId) -> Result<SubjectId, StoreError> {
+        match id {
+            SubjectId::Person(person) => present_person(self.store, person).map(SubjectId::Person),
+            SubjectId::Account(_) => Ok(id),
         }
-        Ok(SubjectId::Person(person))
     }
 }
 

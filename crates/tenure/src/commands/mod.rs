@@ -1,7 +1,9 @@
 //! One file a command. Each is thin: read the arguments, ask one thing, print.
 
 pub(crate) mod apply;
+pub(crate) mod audit;
 pub(crate) mod backup;
+pub(crate) mod clients;
 pub(crate) mod completions;
 pub(crate) mod dead_letters;
 pub(crate) mod demo;
@@ -10,16 +12,20 @@ pub(crate) mod doctor;
 pub(crate) mod enrollments;
 pub(crate) mod export;
 pub(crate) mod generate;
+pub(crate) mod health;
 pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod keys;
 pub(crate) mod listing;
+pub(crate) mod login;
 pub(crate) mod messages;
 pub(crate) mod programs;
 pub(crate) mod restore;
+pub(crate) mod secrets;
 pub(crate) mod serve;
 pub(crate) mod settings;
 pub(crate) mod test;
+pub(crate) mod users;
 pub(crate) mod validate;
 pub(crate) mod why;
 
@@ -38,6 +44,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Validate(args) => validate::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Why(args) => why::run(&args),
+        Command::Health(args) => health::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),
         Command::People(args) => listing::people(&args),
@@ -51,6 +58,13 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Tasks(args) => listing::tasks(&args),
         Command::DeadLetters(args) => dead_letters::run(&args),
         Command::Keys(args) => keys::run(&args),
+        Command::Login(args) => login::run(&args),
+        Command::Logout(args) => login::run_logout(&args),
+        Command::Users(args) => users::run(&args),
+        Command::Clients(args) => clients::run(&args),
+        Command::Tokens(args) => clients::run_tokens(&args),
+        Command::Audit(args) => audit::run(&args),
+        Command::Secrets(args) => secrets::run(&args),
         Command::Settings(args) => settings::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Backup(args) => backup::run(&args),
