@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod backfill;
+pub mod bodies;
 pub mod call;
 pub mod catalog;
 pub mod clock;

@@ -264,6 +264,10 @@ impl Dispatcher {
             Err(refusal) => return self.refuse(message, refusal),
         };
         self.begin(message)?;
+        // What was said while that was written counts, too.
+        if let Some(refusal) = self.check(message)? {
+            return self.refuse(message, refusal);
+        }
         let begun = Instant::now();
         let attempt = match composed {
             Composed::Email(email) => {
