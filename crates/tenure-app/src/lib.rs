@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod backfill;
+pub mod backtest;
 pub mod bodies;
 pub mod call;
 pub mod catalog;

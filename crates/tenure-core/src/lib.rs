@@ -6,6 +6,7 @@
 
 pub mod aggregate;
 pub mod answers;
+pub mod backtest;
 pub mod decision;
 pub mod define;
 pub mod diagnostic;

@@ -2,6 +2,7 @@
 
 mod access;
 mod audit;
+mod backtest;
 mod definitions;
 mod guard;
 mod health;
@@ -124,6 +125,7 @@ fn documented(state: Option<&ApiState>) -> Guarded {
         .routes(Scope::DefinitionsRead, routes!(definitions::list))
         .routes(Scope::DefinitionsRead, routes!(definitions::validate))
         .routes(Scope::DefinitionsRead, routes!(definitions::diff))
+        .routes(Scope::DefinitionsWrite, routes!(backtest::run))
         .routes(Scope::DefinitionsWrite, routes!(definitions::apply))
         .routes(Scope::DefinitionsWrite, routes!(definitions::delete))
         .routes(
