@@ -8,6 +8,7 @@ pub mod call;
 pub mod catalog;
 pub mod clock;
 pub mod commands;
+pub mod connectors;
 pub mod dispatch;
 pub mod error;
 pub mod identity;

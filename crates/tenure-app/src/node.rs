@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tenure_connectors::EmailTransport;
+use tenure_connectors::provider::Network;
 use tenure_core::id::{Salt, WorkspaceId};
 use tenure_core::log::{Body, PlanVersion, Position, decode};
 use tenure_core::time::Timestamp;
@@ -18,6 +19,7 @@ use crate::access::secret::Random;
 use crate::access::{Access, Actor, Change, Principal, PrincipalKind, Registrar, Scopes};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
+use crate::connectors::Connectors;
 use crate::dispatch::{DispatchSettings, Dispatcher};
 use crate::error::AppError;
 use crate::journal::Journal;
@@ -34,6 +36,8 @@ use crate::writer::{Writer, WriterHandle};
 const REST_MS: i64 = 60_000;
 /// How long it waits after a failure before it starts again.
 const AFTER_FAILURE: Duration = Duration::from_millis(500);
+/// Longest time one request to a provider may take.
+const PROVIDER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often the store's housekeeping runs.
 const MAINTAIN_EVERY: Duration = Duration::from_secs(5);
 
@@ -65,6 +69,7 @@ pub struct Node {
     writer: WriterHandle,
     live: Arc<Live>,
     dispatcher: Arc<Dispatcher>,
+    connectors: Arc<Connectors>,
     refusals: Arc<Refusals>,
     /// One publication at a time.
     pub(crate) publishing: Mutex<()>,
@@ -92,6 +97,7 @@ impl Node {
         let runner = Arc::clone(&node);
         threads.push(spawn("engine", move || runner.run_worker(worker))?);
         threads.extend(node.dispatcher.start()?);
+        threads.push(node.connectors.start()?);
         let keeper = Arc::clone(&node);
         threads.push(spawn("housekeeping", move || keeper.run_housekeeping())?);
         *node.threads.lock() = threads;
@@ -126,11 +132,10 @@ impl Node {
             handle.clone(),
             Arc::clone(&live),
             workspace.salt(),
-            match parts.cached_subjects {
-                0 => DEFAULT_CACHED_SUBJECTS,
-                asked => asked,
-            },
+            cached_subjects(parts.cached_subjects),
         )?;
+        let ports = (&store, &handle, &clock, &live);
+        let connectors = open_connectors(ports, &workspace, &parts.dispatch)?;
         let dispatcher = Arc::new(Dispatcher::new(
             Arc::clone(&store),
             handle.clone(),
@@ -148,19 +153,20 @@ impl Node {
         }
         let mut worker = Some(worker);
         let inline_worker = worker.take_if(|_| inline).map(Mutex::new);
-        let (salt, access) = (workspace.salt(), Access::open(store.as_ref())?);
+        let access = Access::open(store.as_ref())?;
         let node = Arc::new_cyclic(|me| Self {
             me: me.clone(),
             store,
             clock,
+            salt: workspace.salt(),
             workspace,
             access,
             sealing: OnceLock::new(),
-            salt,
             journal,
             writer: handle,
             live,
             dispatcher,
+            connectors,
             refusals,
             publishing: Mutex::new(()),
             traffic: Traffic::default(),
@@ -181,6 +187,7 @@ impl Node {
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
         self.dispatcher.stop();
+        self.connectors.stop();
         self.journal.nudge();
         let threads = std::mem::take(&mut *self.threads.lock());
         for thread in threads {
@@ -211,6 +218,11 @@ impl Node {
     /// Dispatch.
     pub fn dispatcher(&self) -> &Arc<Dispatcher> {
         &self.dispatcher
+    }
+
+    /// Connectors to CRM, marketing, support and chat systems.
+    pub fn connectors(&self) -> &Arc<Connectors> {
+        &self.connectors
     }
 
     /// The workspace's secret for derived ids.
@@ -437,6 +449,33 @@ impl Node {
             self.dispatcher.rest(MAINTAIN_EVERY);
         }
     }
+}
+
+/// How many subjects are kept in memory when `asked` are asked for.
+fn cached_subjects(asked: usize) -> usize {
+    match asked {
+        0 => DEFAULT_CACHED_SUBJECTS,
+        asked => asked,
+    }
+}
+
+/// The connectors of a workspace; they reach what webhooks reach.
+fn open_connectors(
+    (store, writer, clock, live): (&Arc<dyn Store>, &WriterHandle, &Arc<dyn Clock>, &Arc<Live>),
+    workspace: &Workspace,
+    settings: &DispatchSettings,
+) -> Result<Arc<Connectors>, AppError> {
+    let network = Network {
+        reach: settings.webhooks.reach,
+        timeout: PROVIDER_TIMEOUT,
+    };
+    Connectors::open(
+        (Arc::clone(store), writer.clone(), Arc::clone(clock)),
+        Arc::clone(live),
+        workspace.salt(),
+        network,
+    )
+    .map(Arc::new)
 }
 
 struct Opened {

@@ -3,9 +3,9 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    apply, audit, backtest, backup, clients, completions, dead_letters, demo, diff, doctor,
-    enrollments, export, generate, health, import, init, keys, listing, login, messages, programs,
-    restore, secrets, serve, settings, test, users, validate, why,
+    apply, audit, backtest, backup, clients, completions, connectors, dead_letters, demo, diff,
+    doctor, enrollments, export, generate, health, import, init, keys, listing, login, messages,
+    programs, restore, secrets, serve, settings, test, users, validate, why,
 };
 
 /// Tenure: the customer retention engine that proves itself.
@@ -83,6 +83,9 @@ pub(crate) enum Command {
     /// List work for humans
     #[command(subcommand)]
     Tasks(listing::Tasks),
+    /// Set up, test, pull and push connectors to CRM, marketing, support and chat systems
+    #[command(subcommand)]
+    Connectors(connectors::Connectors),
     /// List and replay what could not be processed
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLetters),

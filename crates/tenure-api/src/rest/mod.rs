@@ -3,6 +3,7 @@
 mod access;
 mod audit;
 mod backtest;
+mod connectors;
 mod definitions;
 mod guard;
 mod health;
@@ -81,7 +82,7 @@ pub(crate) fn query(node: &Node) -> Query<'_> {
 
 /// Every operation with the scope that it wants.
 fn documented(state: Option<&ApiState>) -> Guarded {
-    Guarded::new(state)
+    let guarded = Guarded::new(state)
         .routes(Scope::ProfilesRead, routes!(workspace::show))
         .routes(Scope::DefinitionsRead, routes!(workspace::backfill))
         .routes(Scope::DefinitionsRead, routes!(workspace::plans))
@@ -146,7 +147,21 @@ fn documented(state: Option<&ApiState>) -> Guarded {
         .access(routes!(audit::list))
         .access(routes!(audit::verified))
         .exports(Scope::Admin, routes!(audit::export))
-        .routes(Scope::MessagesWrite, routes!(transfer::bounces))
+        .routes(Scope::MessagesWrite, routes!(transfer::bounces));
+    connecting(guarded)
+}
+
+/// The operations on connectors.
+fn connecting(guarded: Guarded) -> Guarded {
+    guarded
+        .routes(Scope::DefinitionsRead, routes!(connectors::list_kinds))
+        .routes(Scope::DefinitionsRead, routes!(connectors::list))
+        .routes(Scope::Admin, routes!(connectors::set))
+        .routes(Scope::DefinitionsRead, routes!(connectors::show))
+        .routes(Scope::Admin, routes!(connectors::remove))
+        .routes(Scope::Admin, routes!(connectors::test))
+        .routes(Scope::ProfilesWrite, routes!(connectors::pull))
+        .routes(Scope::Admin, routes!(connectors::push))
 }
 
 fn document(mut api: OpenApi) -> OpenApi {

@@ -6,6 +6,7 @@ pub(crate) mod backtest;
 pub(crate) mod backup;
 pub(crate) mod clients;
 pub(crate) mod completions;
+pub(crate) mod connectors;
 pub(crate) mod dead_letters;
 pub(crate) mod demo;
 pub(crate) mod diff;
@@ -58,6 +59,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Messages(args) => messages::run(&args),
         Command::Decisions(args) => listing::decisions(&args),
         Command::Tasks(args) => listing::tasks(&args),
+        Command::Connectors(args) => connectors::run(&args),
         Command::DeadLetters(args) => dead_letters::run(&args),
         Command::Keys(args) => keys::run(&args),
         Command::Login(args) => login::run(&args),
