@@ -25,6 +25,7 @@ pub mod sentiment;
 pub mod suppressions;
 pub mod tasks;
 pub mod telemetry;
+pub mod timeline;
 pub mod worker;
 pub mod workspace;
 pub mod writer;

@@ -2,7 +2,8 @@
 //! long unused.
 //!
 //! Every stored state carries the log position it stands at, so states need not be written all
-//! at once: a replay skips what a root already contains.
+//! at once: a replay skips what a root already contains. For the same reason a root may be
+//! forgotten as soon as the part of a checkpoint that holds it is committed.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -16,6 +17,8 @@ use tenure_core::time::Timestamp;
 use tenure_store::row::State;
 use tenure_store::{Store, StoreError};
 
+use crate::timeline::Timeline;
+
 /// First byte of a stored state: the version of its encoding.
 const STATE_FORMAT: u8 = 3;
 /// The version before, which lacked `decided` and `past_accounts` at its end, whose initial values
@@ -23,8 +26,16 @@ const STATE_FORMAT: u8 = 3;
 const STATE_FORMAT_UNDECIDED: u8 = 2;
 /// The version before that, which lacked the health as well.
 const STATE_FORMAT_WITHOUT_HEALTH: u8 = 1;
-/// How many subjects are kept in memory; about 1 KB each.
-pub const DEFAULT_CACHED_SUBJECTS: usize = 300_000;
+/// How many subjects are kept in memory, if they are small enough for [`CACHE_BYTES`].
+pub const DEFAULT_CACHED_SUBJECTS: usize = 1_000_000;
+/// How much memory the states of subjects may take, in bytes, as estimated: with the rest of the
+/// process, which a million people and full queues bring to 300 MB, it stays below 1 GB. A hundred
+/// thousand people with fifty conditions and four enrollments each fit in (6.5 KB each).
+const CACHE_BYTES: usize = 640 << 20;
+/// What a root takes beside its subjects, in bytes: its place in the map, the nodes of its own.
+const ROOT_BYTES: usize = 400;
+/// What is forgotten at once, as a part of what may be kept: looking for it takes a walk.
+const FORGET_PART: usize = 8;
 
 /// A root in memory.
 #[derive(Debug)]
@@ -34,12 +45,32 @@ pub struct Held {
     /// The last entry it contains.
     pub position: Position,
     /// Entries about its subjects since its last checkpoint.
-    pub timeline: Vec<(SubjectId, Position)>,
+    pub timeline: Timeline,
     /// In the list of changed roots.
     listed: bool,
     /// Due time of its earliest entry among the wake-ups.
     scheduled_at: Option<Timestamp>,
     used_at: u64,
+    /// As of when it was last weighed.
+    weight: Weight,
+    /// The part of a checkpoint that holds it last; the store has an older state until that is
+    /// committed.
+    stored_in: u64,
+}
+
+/// What roots take.
+#[derive(Debug, Clone, Copy, Default)]
+struct Weight {
+    subjects: usize,
+    bytes: usize,
+}
+
+/// A part of a checkpoint on its way to the store.
+#[derive(Debug, Clone, Copy)]
+pub struct Written {
+    part: u64,
+    /// The cycle that is complete with it.
+    cycle: Option<u64>,
 }
 
 /// All roots in memory and the wake-ups of all roots there are.
@@ -51,9 +82,21 @@ pub struct Roots {
     /// Roots a person crossed between since they were stored: each pair is stored in one commit,
     /// so that the person is in exactly one of them whatever happens.
     links: HashMap<RootId, Vec<RootId>>,
-    subject_count: usize,
+    /// Roots a person was merged out of, with the cycle that removes the person's row: until then
+    /// the store would bring it back.
+    pins: HashMap<RootId, u64>,
+    /// Of all roots in memory.
+    weight: Weight,
+    /// How many subjects may be kept.
     capacity: usize,
+    /// Of the roots in `dirty`.
+    dirty_bytes: usize,
     ticks: u64,
+    part: u64,
+    committed_part: u64,
+    cycle: u64,
+    /// Where states are encoded.
+    scratch: Vec<u8>,
 }
 
 impl Roots {
@@ -64,9 +107,15 @@ impl Roots {
             wakes: BinaryHeap::new(),
             dirty: Vec::new(),
             links: HashMap::new(),
-            subject_count: 0,
+            pins: HashMap::new(),
+            weight: Weight::default(),
             capacity,
+            dirty_bytes: 0,
             ticks: 0,
+            part: 0,
+            committed_part: 0,
+            cycle: 0,
+            scratch: Vec::new(),
         }
     }
 
@@ -102,8 +151,12 @@ impl Roots {
                 (Some(known), Some(at)) => Some(known.min(at)),
                 (known, at) => known.or(at),
             };
-            self.subject_count += 1;
             held.insert(state);
+        }
+        for id in ids.iter() {
+            if let Some(held) = self.held.get_mut(id) {
+                self.weight.change(held);
+            }
         }
         Ok(())
     }
@@ -136,6 +189,8 @@ impl Roots {
         {
             held.listed = true;
             self.dirty.push(id);
+            self.weight.change(held);
+            self.dirty_bytes += held.weight.bytes;
         }
         if let Some(at) = held.root.wake_at()
             && held.scheduled_at.is_none_or(|known| at < known)
@@ -183,9 +238,51 @@ impl Roots {
         self.dirty.len()
     }
 
-    /// Takes the list of changed roots; each is to be passed to [`Roots::store`].
+    /// Whether so much has changed that a checkpoint must begin before its time: what changed
+    /// cannot be forgotten.
+    pub fn is_mostly_dirty(&self) -> bool {
+        self.dirty_bytes >= CACHE_BYTES / 16 * 15
+    }
+
+    /// Whether more is in memory than should be.
+    pub fn is_crowded(&self) -> bool {
+        self.weight.bytes > CACHE_BYTES
+    }
+
+    /// Begins a cycle: takes the list of changed roots, in order, so that those of one part are
+    /// neighbours in the store. Each is to be passed to [`Roots::encode`].
     pub fn take_dirty(&mut self) -> Vec<RootId> {
-        std::mem::take(&mut self.dirty)
+        self.cycle += 1;
+        self.dirty_bytes = 0;
+        let mut dirty = std::mem::take(&mut self.dirty);
+        dirty.sort_unstable();
+        dirty
+    }
+
+    /// Begins a part of a checkpoint.
+    pub fn begin_part(&mut self) {
+        self.part += 1;
+    }
+
+    /// The part that was begun last; with its cycle if it is the last part of that.
+    pub fn written(&self, last: bool) -> Written {
+        Written {
+            part: self.part,
+            cycle: last.then_some(self.cycle),
+        }
+    }
+
+    /// A part is committed. Parts are committed in their order.
+    pub fn committed(&mut self, written: Written) {
+        self.committed_part = written.part;
+        if let Some(completed) = written.cycle {
+            self.pins.retain(|_, cycle| *cycle > completed);
+        }
+    }
+
+    /// A person was merged out of a root; the next cycle removes the person's row.
+    pub fn pin(&mut self, id: RootId) {
+        self.pins.insert(id, self.cycle + 1);
     }
 
     /// A person crossed from one root to another.
@@ -220,61 +317,52 @@ impl Roots {
             return Ok(());
         };
         held.listed = false;
+        held.stored_in = self.part;
         for subject in held.root.subjects_mut().filter(|subject| subject.dirty) {
             subject.dirty = false;
             states.push(State {
                 subject: subject.id,
                 root: id,
                 wake_at: subject.wake_at,
-                bytes: encode(held.position, subject)?,
+                bytes: encode(held.position, subject, &mut self.scratch)?,
             });
         }
-        let mut entries = std::mem::take(&mut held.timeline);
-        entries.sort_unstable();
-        entries.dedup();
-        for (subject, position) in entries {
-            match timelines.last_mut() {
-                Some((last, positions)) if *last == subject => positions.push(position),
-                _ => timelines.push((subject, vec![position])),
-            }
-        }
+        held.timeline.take(timelines);
         Ok(())
     }
 
-    /// Forgets clean roots that were not used for long, when there are too many.
+    /// Forgets stored roots that were not used for long, when there is too much in memory.
     pub fn evict(&mut self) {
-        self.subject_count = self
-            .held
-            .values()
-            .map(|held| held.root.subjects().count())
-            .sum();
-        if self.subject_count <= self.capacity {
+        if self.weight.subjects <= self.capacity && self.weight.bytes <= CACHE_BYTES {
             return;
         }
-        let mut ages: Vec<u64> = self.held.values().map(|held| held.used_at).collect();
-        let keep = self.held.len() * 3 / 4 * self.capacity / self.subject_count.max(1);
-        let index = ages
-            .len()
-            .saturating_sub(keep.max(1))
-            .min(ages.len().saturating_sub(1));
-        let (_, threshold, _) = ages.select_nth_unstable(index);
-        let threshold = *threshold;
-        let (links, wakes) = (&self.links, &mut self.wakes);
-        self.held.retain(|id, held| {
-            let stays = held.listed
-                || !held.timeline.is_empty()
-                || links.contains_key(id)
-                || held.used_at >= threshold;
-            if !stays {
-                held.leave_wake(*id, wakes);
-            }
-            stays
-        });
-        self.subject_count = self
+        let mut idle: Vec<(u64, RootId)> = self
             .held
-            .values()
-            .map(|held| held.root.subjects().count())
-            .sum();
+            .iter()
+            .filter(|(id, held)| self.may_forget(**id, held))
+            .map(|(id, held)| (held.used_at, *id))
+            .collect();
+        idle.sort_unstable();
+        let subjects = self.capacity - self.capacity / FORGET_PART;
+        let bytes = CACHE_BYTES - CACHE_BYTES / FORGET_PART;
+        for (_, id) in idle {
+            if self.weight.subjects <= subjects && self.weight.bytes <= bytes {
+                return;
+            }
+            if let Some(held) = self.held.remove(&id) {
+                self.weight.take_off(held.weight);
+                held.leave_wake(id, &mut self.wakes);
+            }
+        }
+    }
+
+    /// Whether the store has all that a root holds.
+    fn may_forget(&self, id: RootId, held: &Held) -> bool {
+        !held.listed
+            && held.timeline.is_empty()
+            && held.stored_in <= self.committed_part
+            && !self.links.contains_key(&id)
+            && !self.pins.contains_key(&id)
     }
 
     /// Ids of the roots in memory, in order.
@@ -284,9 +372,24 @@ impl Roots {
         ids
     }
 
-    /// How many subjects are in memory, as of the last eviction.
+    /// How many subjects are in memory.
     pub fn subject_count(&self) -> usize {
-        self.subject_count
+        self.weight.subjects
+    }
+}
+
+impl Weight {
+    /// Weighs a root again, whose weight is part of this.
+    fn change(&mut self, held: &mut Held) {
+        self.take_off(held.weight);
+        held.weight = held.weigh();
+        self.subjects += held.weight.subjects;
+        self.bytes += held.weight.bytes;
+    }
+
+    fn take_off(&mut self, weight: Weight) {
+        self.subjects = self.subjects.saturating_sub(weight.subjects);
+        self.bytes = self.bytes.saturating_sub(weight.bytes);
     }
 }
 
@@ -295,10 +398,20 @@ impl Held {
         Self {
             root: Root::new(id),
             position: 0,
-            timeline: Vec::new(),
+            timeline: Timeline::new(id),
             listed: false,
             scheduled_at: None,
             used_at,
+            weight: Weight::default(),
+            stored_in: 0,
+        }
+    }
+
+    fn weigh(&self) -> Weight {
+        let subjects = self.root.subjects().map(SubjectState::weight_bytes);
+        Weight {
+            subjects: self.root.subjects().count(),
+            bytes: ROOT_BYTES + subjects.sum::<usize>(),
         }
     }
 
@@ -322,10 +435,18 @@ struct StoredRef<'a>(Position, &'a SubjectState);
 #[derive(Deserialize)]
 struct Stored(Position, SubjectState);
 
-fn encode(position: Position, state: &SubjectState) -> Result<Vec<u8>, StoreError> {
-    let start = vec![STATE_FORMAT];
-    postcard::to_extend(&StoredRef(position, state), start)
-        .map_err(|error| StoreError::Other(format!("a state cannot be encoded: {error}")))
+/// Encodes a state by way of a buffer that has grown to its size before.
+fn encode(
+    position: Position,
+    state: &SubjectState,
+    scratch: &mut Vec<u8>,
+) -> Result<Vec<u8>, StoreError> {
+    let mut buffer = std::mem::take(scratch);
+    buffer.clear();
+    buffer.push(STATE_FORMAT);
+    *scratch = postcard::to_extend(&StoredRef(position, state), buffer)
+        .map_err(|error| StoreError::Other(format!("a state cannot be encoded: {error}")))?;
+    Ok(scratch.as_slice().to_vec())
 }
 
 /// Reads a stored state: the position it stands at, and the state.
@@ -357,10 +478,72 @@ mod tests {
 
     use super::*;
 
+    fn root(number: u128) -> RootId {
+        RootId(SubjectId::Person(PersonId(number)))
+    }
+
+    /// Room for one subject, and two that changed.
+    fn crowded() -> Roots {
+        let mut roots = Roots::new(1);
+        change(&mut roots, 1);
+        change(&mut roots, 2);
+        roots
+    }
+
+    fn change(roots: &mut Roots, number: u128) {
+        let id = root(number);
+        let state = SubjectState::new(id.0, None, Timestamp(0), 0);
+        roots.get_mut(id).root.insert(state);
+        roots.touched(id, 1);
+    }
+
+    fn store_all(roots: &mut Roots) -> Written {
+        let (mut states, mut timelines) = (Vec::new(), Vec::new());
+        let dirty = roots.take_dirty();
+        roots.begin_part();
+        for id in dirty {
+            roots.encode(id, &mut states, &mut timelines).unwrap();
+        }
+        assert_eq!(states.len(), 2);
+        roots.written(true)
+    }
+
+    #[test]
+    fn a_root_is_forgotten_only_after_the_part_that_holds_it_is_committed() {
+        let mut roots = crowded();
+        roots.evict();
+        assert_eq!(roots.subject_count(), 2);
+        let written = store_all(&mut roots);
+        roots.evict();
+        assert_eq!(roots.subject_count(), 2);
+        roots.committed(written);
+        roots.evict();
+        assert_eq!(roots.subject_count(), 1);
+        assert!(roots.contains(root(2)), "the one used last stays");
+    }
+
+    #[test]
+    fn a_root_that_lost_a_person_stays_until_the_cycle_that_removes_the_row() {
+        let mut roots = crowded();
+        let before = store_all(&mut roots);
+        // The merge came after this cycle began, so the next one removes the row.
+        roots.pin(root(1));
+        roots.committed(before);
+        roots.evict();
+        assert!(roots.contains(root(1)), "the row is still there");
+        roots.take_dirty();
+        roots.begin_part();
+        let next = roots.written(true);
+        roots.committed(next);
+        change(&mut roots, 3);
+        roots.evict();
+        assert!(!roots.contains(root(1)));
+    }
+
     #[test]
     fn states_of_the_formats_before_are_read() {
         let state = SubjectState::new(SubjectId::Person(PersonId(7)), None, Timestamp(5), 3);
-        let now = encode(9, &state).unwrap();
+        let now = encode(9, &state, &mut Vec::new()).unwrap();
         let mut before = now[..now.len() - 3].to_vec();
         before[0] = STATE_FORMAT_UNDECIDED;
         let expected = decode(&now).unwrap();

@@ -89,11 +89,15 @@ fn main() -> Result<()> {
     let mut figures = Figures::default();
     let mut failed = Vec::new();
     for (name, measure) in MEASURES.iter().filter(|(name, _)| is_wanted(&args, name)) {
+        eprintln!("({name}) begins");
         let started = Instant::now();
         // One that fails must not cost the others.
         if let Err(error) = measure(&bench, &mut figures) {
             eprintln!("({name}) failed: {error:#}");
             failed.push(*name);
+        }
+        for line in figures.news() {
+            eprintln!("{line}");
         }
         eprintln!("({name}) took {:.0} s", started.elapsed().as_secs_f64());
     }

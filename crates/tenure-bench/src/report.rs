@@ -83,6 +83,8 @@ const ROWS: [Row; 12] = [
 pub(crate) struct Figures {
     values: BTreeMap<&'static str, f64>,
     notes: Vec<String>,
+    told: BTreeMap<&'static str, f64>,
+    told_notes: usize,
 }
 
 impl Figures {
@@ -94,6 +96,19 @@ impl Figures {
     /// Notes how it was measured.
     pub(crate) fn note(&mut self, note: String) {
         self.notes.push(note);
+    }
+
+    /// What was set and noted since it was last asked, to be shown while the rest is measured.
+    pub(crate) fn news(&mut self) -> Vec<String> {
+        let fresh = self.values.iter();
+        let fresh = fresh.filter(|(key, value)| self.told.get(*key) != Some(value));
+        let mut lines: Vec<String> = fresh
+            .map(|(key, value)| format!("{key} = {}", shown(*value)))
+            .collect();
+        lines.extend(self.notes[self.told_notes..].iter().cloned());
+        self.told.clone_from(&self.values);
+        self.told_notes = self.notes.len();
+        lines
     }
 
     /// All keys there are; null for what was not measured.
@@ -189,6 +204,17 @@ mod tests {
         assert_eq!(json.as_object().unwrap().len(), 12);
         assert_eq!(json["latency_ms_p99"], 12.35);
         assert_eq!(json["idle_rss_mb"], Value::Null);
+    }
+
+    #[test]
+    fn news_are_told_once() {
+        let mut figures = Figures::default();
+        figures.set("ingest_eps", 120_000.0);
+        figures.note("(a) quick".into());
+        assert_eq!(figures.news(), ["ingest_eps = 120000", "(a) quick"]);
+        figures.set("idle_rss_mb", 34.5);
+        assert_eq!(figures.news(), ["idle_rss_mb = 34.5"]);
+        assert!(figures.news().is_empty());
     }
 
     #[test]

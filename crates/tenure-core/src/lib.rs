@@ -5,6 +5,7 @@
 //! what it returns; the simulator and the backtest call the same functions.
 
 pub mod aggregate;
+pub mod answers;
 pub mod backtest;
 pub mod decision;
 pub mod define;
@@ -18,6 +19,7 @@ pub mod keyed;
 pub mod lang;
 pub mod log;
 pub mod oracle;
+pub mod people;
 pub mod plan;
 pub mod policy;
 pub mod program;

@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::aggregate::Series;
+use crate::answers::Answers;
 use crate::effect::EnrollmentStatus;
 use crate::health::HealthState;
 use crate::id::{AccountId, EnrollmentId, PersonId, RootId, SubjectId};
 use crate::keyed::Keyed;
 use crate::log::{Identifier, PlanVersion};
+use crate::people::People;
 use crate::time::Timestamp;
 use crate::value::Traits;
 
@@ -44,7 +46,7 @@ pub struct SubjectState {
     /// Event series the plan's aggregates read, by key.
     pub series: Keyed<Series>,
     /// Tracked conditions, by key.
-    pub conditions: Keyed<ConditionState>,
+    pub conditions: Answers,
     /// Segments it is in now, by name.
     pub segments: Vec<Box<str>>,
     /// When each signal last fired, for its cool-down.
@@ -165,7 +167,7 @@ impl SubjectState {
             traits: Traits::default(),
             trait_times: BTreeMap::new(),
             series: Keyed::default(),
-            conditions: Keyed::default(),
+            conditions: Answers::default(),
             segments: Vec::new(),
             signals_fired: BTreeMap::new(),
             health: HealthState::default(),
@@ -183,6 +185,38 @@ impl SubjectState {
     /// The root this subject belongs to.
     pub fn root(&self) -> RootId {
         RootId(self.account.map_or(self.id, SubjectId::Account))
+    }
+
+    /// About how much memory it takes, in bytes, for caches that are bounded by it.
+    pub fn weight_bytes(&self) -> usize {
+        /// A named value without its text.
+        const SMALL_BYTES: usize = 48;
+        /// A name alone.
+        const NAME_BYTES: usize = 32;
+        let small_count = self.identifiers.len()
+            + self.traits.len()
+            + self.trait_times.len()
+            + self.signals_fired.len()
+            + self.contact.consents.len()
+            + self.contact.sends.len();
+        let texts: usize = self
+            .traits
+            .iter()
+            .map(|(_, value)| value.text_bytes())
+            .sum();
+        let series: usize = self.series.values().map(Series::weight_bytes).sum();
+        let enrollments = self.enrollments.iter();
+        let enrollments =
+            enrollments.map(|one| size_of::<EnrollmentState>() + 2 * NAME_BYTES + one.data.len());
+        size_of::<Self>()
+            + small_count * SMALL_BYTES
+            + texts
+            + self.segments.len() * NAME_BYTES
+            + series
+            + self.conditions.weight_bytes()
+            + self.health.weight_bytes()
+            + enrollments.sum::<usize>()
+            + self.refusals.len() * size_of::<(u32, u32)>()
     }
 
     /// Remembers that a person belonged to an account, forgetting the oldest of too many.
@@ -205,10 +239,10 @@ impl SubjectState {
 pub struct Root {
     /// Which.
     pub id: RootId,
-    account: Option<SubjectState>,
-    people: BTreeMap<PersonId, SubjectState>,
+    account: Option<Box<SubjectState>>,
+    people: People,
     /// The `wake_at` of every subject that has one: an account may have thousands of people, and
-    /// each entry asks for the earliest.
+    /// each entry asks for the earliest. Empty for a person without account, who is asked directly.
     wakes: BTreeSet<(Timestamp, SubjectId)>,
 }
 
@@ -218,18 +252,18 @@ impl Root {
         Self {
             id,
             account: None,
-            people: BTreeMap::new(),
+            people: People::default(),
             wakes: BTreeSet::new(),
         }
     }
 
     /// The account's state, once anything is known about it.
     pub fn account(&self) -> Option<&SubjectState> {
-        self.account.as_ref()
+        self.account.as_deref()
     }
 
     /// Its people.
-    pub fn people(&self) -> &BTreeMap<PersonId, SubjectState> {
+    pub fn people(&self) -> &People {
         &self.people
     }
 
@@ -237,28 +271,23 @@ impl Root {
     pub fn insert(&mut self, state: SubjectState) {
         let (subject, wake_at) = (state.id, state.wake_at);
         let known = match subject {
-            SubjectId::Account(_) => self.account.replace(state),
+            SubjectId::Account(_) => self.account.replace(Box::new(state)).map(|known| *known),
             SubjectId::Person(person) => self.people.insert(person, state),
         };
-        if let Some(at) = known.and_then(|known| known.wake_at) {
-            self.wakes.remove(&(at, subject));
-        }
-        self.wakes.extend(wake_at.map(|at| (at, subject)));
+        self.reschedule(subject, known.and_then(|known| known.wake_at), wake_at);
     }
 
     /// Takes a person out.
     pub fn remove(&mut self, person: PersonId) -> Option<SubjectState> {
         let state = self.people.remove(&person)?;
-        if let Some(at) = state.wake_at {
-            self.wakes.remove(&(at, state.id));
-        }
+        self.reschedule(state.id, state.wake_at, None);
         Some(state)
     }
 
     /// The state of a subject of this root.
     pub fn subject(&self, id: SubjectId) -> Option<&SubjectState> {
         match id {
-            SubjectId::Account(_) => self.account.as_ref().filter(|account| account.id == id),
+            SubjectId::Account(_) => self.account().filter(|account| account.id == id),
             SubjectId::Person(person) => self.people.get(&person),
         }
     }
@@ -267,28 +296,43 @@ impl Root {
     /// [`Root::set_wake`].
     pub fn subject_mut(&mut self, id: SubjectId) -> Option<&mut SubjectState> {
         match id {
-            SubjectId::Account(_) => self.account.as_mut().filter(|account| account.id == id),
+            SubjectId::Account(_) => self
+                .account
+                .as_deref_mut()
+                .filter(|account| account.id == id),
             SubjectId::Person(person) => self.people.get_mut(&person),
         }
     }
 
     /// All subjects, the account first.
     pub fn subjects(&self) -> impl Iterator<Item = &SubjectState> {
-        self.account.iter().chain(self.people.values())
+        self.account().into_iter().chain(self.people.values())
     }
 
     /// All subjects, to change them; their `wake_at` only by [`Root::set_wake`].
     pub fn subjects_mut(&mut self) -> impl Iterator<Item = &mut SubjectState> {
-        self.account.iter_mut().chain(self.people.values_mut())
+        let account = self.account.as_deref_mut().into_iter();
+        account.chain(self.people.values_mut())
     }
 
     /// The earliest instant at which anything of this root could change by time alone.
     pub fn wake_at(&self) -> Option<Timestamp> {
-        self.wakes.first().map(|(at, _)| *at)
+        if self.keeps_wakes() {
+            return self.wakes.first().map(|(at, _)| *at);
+        }
+        self.subjects().filter_map(|state| state.wake_at).min()
     }
 
     /// The subjects whose `wake_at` has come, the account first.
     pub fn due(&self, now: Timestamp) -> Vec<SubjectId> {
+        if !self.keeps_wakes() {
+            let is_due = |state: &&SubjectState| state.wake_at.is_some_and(|at| at <= now);
+            return self
+                .subjects()
+                .filter(is_due)
+                .map(|state| state.id)
+                .collect();
+        }
         let due = self.wakes.iter().take_while(|(at, _)| *at <= now);
         let mut due: Vec<SubjectId> = due.map(|(_, subject)| *subject).collect();
         due.sort_unstable();
@@ -301,13 +345,26 @@ impl Root {
             return;
         };
         let known = std::mem::replace(&mut state.wake_at, at);
-        if known == at {
+        self.reschedule(subject, known, at);
+    }
+
+    fn reschedule(
+        &mut self,
+        subject: SubjectId,
+        known: Option<Timestamp>,
+        wake_at: Option<Timestamp>,
+    ) {
+        if known == wake_at || !self.keeps_wakes() {
             return;
         }
         if let Some(known) = known {
             self.wakes.remove(&(known, subject));
         }
-        self.wakes.extend(at.map(|at| (at, subject)));
+        self.wakes.extend(wake_at.map(|at| (at, subject)));
+    }
+
+    fn keeps_wakes(&self) -> bool {
+        self.id.0.account().is_some()
     }
 }
 

@@ -63,6 +63,18 @@ impl Value {
         }
     }
 
+    /// Length of the text in it, in bytes.
+    pub(crate) fn text_bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::List(items) => {
+                let inner: usize = items.iter().map(Self::text_bytes).sum();
+                inner + items.len() * size_of::<Self>()
+            }
+            Self::Bool(_) | Self::Number(_) => 0,
+        }
+    }
+
     /// From JSON; `None` for null, non-finite numbers and nested objects.
     pub fn from_json(json: &serde_json::Value) -> Option<Self> {
         match json {

@@ -129,10 +129,7 @@ fn compare(always: &World<'_>, switched: &World<'_>, now: Timestamp) -> Result<(
     for (left, right) in always.subjects().zip(switched.subjects()) {
         prop_assert_eq!(left.id, right.id);
         let values = |state: &tenure_core::subject::SubjectState| {
-            let values = state
-                .conditions
-                .iter()
-                .map(|(key, kept)| (*key, kept.value));
+            let values = state.conditions.iter().map(|(key, kept)| (key, kept.value));
             values.collect::<Vec<_>>()
         };
         prop_assert_eq!(values(left), values(right), "{} at {}", left.id, now);

@@ -206,7 +206,7 @@ fn values(world: &World<'_>, oracle: &Oracle<'_>, moment: Moment, moving: bool) 
             let expected = oracle.holds(state.id, &condition.expr, moment);
             let kept = state
                 .conditions
-                .get(&condition.key)
+                .get(condition.key)
                 .and_then(|kept| kept.value);
             if kept != expected {
                 out.push(format!(

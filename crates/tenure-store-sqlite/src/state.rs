@@ -1,6 +1,6 @@
 //! Subject states and checkpoints.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use rusqlite::{Connection, OptionalExtension, Row};
 use tenure_core::id::{RootId, SubjectId};
@@ -200,7 +200,8 @@ pub(crate) fn waking(
         "SELECT wake_at, root FROM state WHERE wake_at <= ?1 ORDER BY wake_at, root",
     )?;
     let mut rows = select.query([until.0])?;
-    let mut known = BTreeSet::new();
+    // At a start this is every root there is.
+    let mut known = HashSet::new();
     let mut waking = Vec::new();
     while waking.len() < limit {
         let Some(row) = rows.next()? else { break };

@@ -116,7 +116,7 @@ impl Query<'_> {
             for row in &rows {
                 let (_, state) = decode(&row.bytes)?;
                 prospects.checked_count += 1;
-                let held = condition.and_then(|key| state.conditions.get(&key));
+                let held = condition.and_then(|key| state.conditions.get(key));
                 let matches = held.is_some_and(|held| held.value == Some(true))
                     || segment
                         .as_ref()

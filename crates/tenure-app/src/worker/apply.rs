@@ -168,12 +168,9 @@ impl Worker {
         let account = account
             .map(SubjectId::Account)
             .filter(|account| Some(*account) != subject);
-        held.timeline.extend(
-            subject
-                .into_iter()
-                .chain(account)
-                .map(|subject| (subject, entry.position)),
-        );
+        for subject in subject.into_iter().chain(account) {
+            held.timeline.push(subject, entry.position);
+        }
         self.roots.touched(id, entry.position);
     }
 
@@ -254,7 +251,7 @@ impl Worker {
             &mut self.out,
         );
         held.timeline
-            .push((SubjectId::Person(moved.person), entry.position));
+            .push(SubjectId::Person(moved.person), entry.position);
         self.roots.touched(to, entry.position);
     }
 
@@ -306,7 +303,7 @@ impl Worker {
                 );
             }
             held.timeline
-                .push((SubjectId::Person(merge.into), entry.position));
+                .push(SubjectId::Person(merge.into), entry.position);
             self.roots.touched(into, entry.position);
         }
         if let Some(overlay) = &mut self.overlay {
@@ -314,6 +311,7 @@ impl Worker {
         } else if self.globals.swept < self.globals.plan {
             self.merges.push((merge.from, merge.into));
         }
+        self.roots.pin(from);
         self.removed.push(SubjectId::Person(merge.from));
         self.joined
             .push((SubjectId::Person(merge.from), SubjectId::Person(merge.into)));

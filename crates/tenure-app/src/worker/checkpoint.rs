@@ -13,16 +13,17 @@ use tenure_store::row::Mark;
 use super::{Globals, Worker};
 use crate::error::AppError;
 
-/// How often a cycle begins, in milliseconds.
-const CYCLE_EVERY_MS: i64 = 5_000;
+/// How often a cycle begins, in milliseconds. Each changed state is written once a cycle however
+/// often it changed, so rare cycles save most of the cost; a crash costs a replay of about as long.
+const CYCLE_EVERY_MS: i64 = 10_000;
 /// With few changes a cycle costs little and begins sooner, so that lists follow closely.
 const SMALL_CYCLE_EVERY_MS: i64 = 500;
 /// How many changed roots are few.
 const SMALL_CYCLE_ROOTS: usize = 1_000;
-/// A cycle begins early once so many roots have changed.
-const CYCLE_AT_ROOTS: usize = 60_000;
-/// How many states go into one part.
-const STATES_PER_PART: usize = 3_000;
+/// How many states go into one part, so that a commit with one takes milliseconds.
+const STATES_PER_PART: usize = 1_000;
+/// The same while the engine waits for memory.
+const STATES_PER_CROWDED_PART: usize = 4_000;
 
 /// A checkpoint under way.
 #[derive(Debug)]
@@ -75,7 +76,8 @@ impl Worker {
             return Ok(None);
         }
         let dirty_count = self.roots.dirty_count();
-        let due = dirty_count >= CYCLE_AT_ROOTS || now >= self.next_cycle_at();
+        let crowded = self.roots.is_crowded();
+        let due = crowded || self.roots.is_mostly_dirty() || now >= self.next_cycle_at();
         if self.cycle.is_none() {
             if dirty_count == 0 || !due {
                 return Ok(None);
@@ -85,11 +87,17 @@ impl Worker {
         let Some(cycle) = &mut self.cycle else {
             return Ok(None);
         };
+        let most = if crowded {
+            STATES_PER_CROWDED_PART
+        } else {
+            STATES_PER_PART
+        };
+        self.roots.begin_part();
         let mut part = Checkpoint {
             mark: self.checkpoint,
             ..Checkpoint::default()
         };
-        while cycle.next < cycle.roots.len() && part.states.len() < STATES_PER_PART {
+        while cycle.next < cycle.roots.len() && part.states.len() < most {
             self.roots.encode(
                 cycle.roots[cycle.next],
                 &mut part.states,
@@ -111,7 +119,6 @@ impl Worker {
         if last {
             self.checkpoint = mark;
             self.cycle = None;
-            self.evict_when_settled = true;
         }
     }
 }

@@ -28,7 +28,7 @@ use crate::catalog::Catalog;
 use crate::error::AppError;
 use crate::journal::Journal;
 use crate::live::Live;
-use crate::roots::Roots;
+use crate::roots::{Roots, Written};
 use crate::writer::{Job, WriterHandle, answer_slot};
 
 use checkpoint::Cycle;
@@ -81,7 +81,7 @@ pub struct Worker {
     /// What the store has of our output.
     replay_until: Mark,
     out: Output,
-    under_way: VecDeque<Receiver<Result<(), AppError>>>,
+    under_way: VecDeque<Commit>,
     checkpoint: Mark,
     cycle: Option<Cycle>,
     cycle_begun_at: Timestamp,
@@ -92,8 +92,13 @@ pub struct Worker {
     failures: BTreeMap<Position, u32>,
     skip: BTreeSet<Position>,
     cached_subjects: usize,
-    /// A checkpoint is complete: clean roots may be forgotten once its commit is through.
-    evict_when_settled: bool,
+}
+
+/// A commit under way.
+struct Commit {
+    answer: Receiver<Result<(), AppError>>,
+    /// The part of a checkpoint in it.
+    written: Option<Written>,
 }
 
 impl Worker {
@@ -132,7 +137,6 @@ impl Worker {
             failures: BTreeMap::new(),
             skip: BTreeSet::new(),
             cached_subjects,
-            evict_when_settled: false,
         };
         worker.recover()?;
         Ok(worker)
@@ -142,7 +146,7 @@ impl Worker {
     pub fn recover(&mut self) -> Result<(), AppError> {
         // Wait for commits under way: the store must not move while it is read.
         while let Some(commit) = self.under_way.pop_front() {
-            drop(commit.recv());
+            drop(commit.answer.recv());
         }
         let progress = self.store.progress()?;
         self.globals = match self.store.setting(GLOBALS)? {
@@ -155,7 +159,6 @@ impl Worker {
         self.replay_until = progress.applied;
         self.out.clear();
         self.cycle = None;
-        self.evict_when_settled = false;
         self.overlay = None;
         self.merges.clear();
         self.removed.clear();
@@ -186,11 +189,13 @@ impl Worker {
         }
         let horizon = self.journal.horizon(now);
         let mut worked = false;
-        if self.at.position < horizon.end {
+        // With too much in memory, what is dirty is written before more becomes so.
+        let waits = self.cycle.is_some() && self.roots.is_crowded();
+        if self.at.position < horizon.end && !waits {
             self.apply_some(horizon.end)?;
             worked = true;
         }
-        if self.at.position >= horizon.end {
+        if self.at.position >= horizon.end && !waits {
             worked |= self.wake_some(horizon.safe_at)?;
         }
         let part = self.checkpoint_part(now)?;
@@ -207,7 +212,11 @@ impl Worker {
     /// Waits for the oldest commit under way.
     pub fn wait_for_commit(&mut self) -> Result<(), AppError> {
         match self.under_way.pop_front() {
-            Some(commit) => commit.recv().map_err(|_| AppError::Stopping)?,
+            Some(commit) => {
+                commit.answer.recv().map_err(|_| AppError::Stopping)??;
+                self.committed(&commit);
+                Ok(())
+            }
             None => Ok(()),
         }
     }
@@ -218,7 +227,13 @@ impl Worker {
         while !self.under_way.is_empty() {
             self.wait_for_commit()?;
         }
+        // What a cycle under way has taken is in no other list: it goes first.
+        self.finish_cycle(now)?;
         self.begin_cycle(now);
+        self.finish_cycle(now)
+    }
+
+    fn finish_cycle(&mut self, now: Timestamp) -> Result<(), AppError> {
         while self.cycle.is_some() {
             let part = self.checkpoint_part(now)?;
             self.submit(part)?;
@@ -284,21 +299,26 @@ impl Worker {
     }
 
     fn settle(&mut self) -> Result<(), AppError> {
-        while let Some(commit) = self.under_way.front() {
-            match commit.try_recv() {
-                Ok(result) => {
-                    self.under_way.pop_front();
-                    result?;
+        while let Some(commit) = self.under_way.pop_front() {
+            match commit.answer.try_recv() {
+                Ok(result) => result?,
+                Err(TryRecvError::Empty) => {
+                    self.under_way.push_front(commit);
+                    break;
                 }
-                Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => return Err(AppError::Stopping),
             }
-        }
-        if self.evict_when_settled && self.under_way.is_empty() {
-            self.evict_when_settled = false;
-            self.roots.evict();
+            self.committed(&commit);
         }
         Ok(())
+    }
+
+    /// A commit is through: what the store has now may be forgotten.
+    fn committed(&mut self, commit: &Commit) {
+        if let Some(written) = commit.written {
+            self.roots.committed(written);
+            self.roots.evict();
+        }
     }
 
     fn submit(
@@ -320,7 +340,9 @@ impl Worker {
             enrollments: out.enrollments,
             ..Batch::default()
         };
+        let mut written = None;
         if let Some((checkpoint, last)) = part {
+            written = Some(self.roots.written(last));
             if last {
                 let globals = serde_json::to_vec(&self.cycle_globals()).unwrap_or_default();
                 batch.settings.push((GLOBALS.into(), globals));
@@ -361,7 +383,7 @@ impl Worker {
             events: out.events,
             reply,
         })?;
-        self.under_way.push_back(answer);
+        self.under_way.push_back(Commit { answer, written });
         Ok(())
     }
 

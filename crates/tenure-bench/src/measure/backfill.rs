@@ -1,5 +1,7 @@
 //! How long a new condition needs for what happened before it was defined.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result, bail};
 use tenure_core::time::DAY_MS;
 
@@ -7,6 +9,7 @@ use super::{Bench, identify, now, send};
 use crate::body::{Kind, People, Times};
 use crate::definitions::new_condition;
 use crate::report::Figures;
+use crate::server::Server;
 
 /// People in the workspace.
 const PEOPLE: u64 = 100_000;
@@ -14,6 +17,8 @@ const PEOPLE: u64 = 100_000;
 const EVENTS: u64 = 5_000_000;
 /// Over how many days they are spread.
 const DAYS: i64 = 60;
+/// How long after the switch the last membership may be committed.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// (e) From the request that publishes a new windowed condition until everybody is switched over to it.
 pub(crate) fn measure(bench: &Bench, figures: &mut Figures) -> Result<()> {
@@ -36,18 +41,26 @@ pub(crate) fn measure(bench: &Bench, figures: &mut Figures) -> Result<()> {
     )?;
     server.wait_until_applied()?;
     let took = server.apply(&new_condition())?;
-    figures.set("backfill_seconds", took.as_secs_f64());
+    // The API shows what is committed, which follows what is applied.
     server.wait_until_applied()?;
-    let members = server.get("segments/buyers")?["member_count"]
-        .as_u64()
-        .context("the API gave no `member_count`")?;
+    let committed_by = Instant::now() + PATIENCE;
+    server.wait_for("the new segment", |server| {
+        Ok(member_count(server)? > 0 || Instant::now() > committed_by)
+    })?;
+    let members = member_count(&mut server)?;
     if members == 0 {
         bail!("nobody is in the new segment: its past was not read");
     }
+    figures.set("backfill_seconds", took.as_secs_f64());
     figures.note(format!(
         "(e) {events} stored events of {people} people (sent at {:.0} a second, {:.0} MiB on disk); {members} people are in the new segment",
         sent.per_second(),
         workspace.byte_count()? as f64 / f64::from(1 << 20)
     ));
     server.stop()
+}
+
+fn member_count(server: &mut Server) -> Result<u64> {
+    let count = server.get("segments/buyers")?["member_count"].as_u64();
+    count.context("the API gave no `member_count`")
 }

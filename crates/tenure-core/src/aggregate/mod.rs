@@ -49,9 +49,9 @@ struct Kept {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum Body {
     Times(Times),
-    Numbers(Numbers),
+    Numbers(Box<Numbers>),
     Values(Box<Values>),
-    Keys(Keys),
+    Keys(Box<Keys>),
 }
 
 /// What a series takes of one event.
@@ -98,6 +98,19 @@ impl Series {
         self.0.is_none()
     }
 
+    /// About how much memory it takes, in bytes.
+    pub fn weight_bytes(&self) -> usize {
+        let slot = size_of::<crate::subject::SeriesKey>() + size_of::<Self>();
+        let Some(kept) = &self.0 else { return slot };
+        let points = match &kept.body {
+            Body::Times(times) => times.weight_bytes(),
+            Body::Numbers(numbers) => numbers.weight_bytes(),
+            Body::Values(values) => values.weight_bytes(),
+            Body::Keys(keys) => keys.weight_bytes(),
+        };
+        slot + size_of::<Kept>() + points
+    }
+
     /// Whether windows that reach so far back can be answered.
     pub fn covers(&self, reach_ms: i64) -> bool {
         self.0
@@ -137,9 +150,9 @@ impl Series {
         ours.last_at = ours.last_at.max(theirs.last_at);
         match (&mut ours.body, theirs.body) {
             (Body::Times(ours), Body::Times(theirs)) => ours.merge(theirs),
-            (Body::Numbers(ours), Body::Numbers(theirs)) => ours.merge(theirs),
+            (Body::Numbers(ours), Body::Numbers(theirs)) => ours.merge(*theirs),
             (Body::Values(ours), Body::Values(theirs)) => ours.merge(*theirs),
-            (Body::Keys(ours), Body::Keys(theirs)) => ours.merge(theirs),
+            (Body::Keys(ours), Body::Keys(theirs)) => ours.merge(*theirs),
             _ => {}
         }
     }
@@ -250,14 +263,14 @@ impl Kept {
     fn new(spec: &SeriesSpec, at: Timestamp) -> Self {
         let body = match spec.kind {
             SeriesKind::Times => Body::Times(Times::default()),
-            SeriesKind::Numbers => Body::Numbers(Numbers::default()),
+            SeriesKind::Numbers => Body::Numbers(Box::default()),
             SeriesKind::Values => Body::Values(Box::default()),
             SeriesKind::Keys(retention) | SeriesKind::People(retention) => {
-                Body::Keys(Keys::new(match retention {
+                Body::Keys(Box::new(Keys::new(match retention {
                     Retention::Latest => points::Keep::Latest,
                     Retention::Every => points::Keep::Every,
                     Retention::Ever => points::Keep::Ever,
-                }))
+                })))
             }
         };
         Self {

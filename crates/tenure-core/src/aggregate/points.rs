@@ -110,6 +110,10 @@ impl Mergeable for (i64, u32) {
 }
 
 impl Times {
+    pub(super) fn weight_bytes(&self) -> usize {
+        self.0.capacity() * size_of::<(i64, u32)>()
+    }
+
     pub(super) fn push(&mut self, at: i64, keep_point: bool) {
         if keep_point {
             insert(&mut self.0, (at, 1));
@@ -251,6 +255,10 @@ impl Mergeable for (i64, Totals) {
 }
 
 impl Numbers {
+    pub(super) fn weight_bytes(&self) -> usize {
+        size_of::<Self>() + self.points.capacity() * size_of::<(i64, Totals)>()
+    }
+
     pub(super) fn push(&mut self, at: i64, number: f64, keep_point: bool) {
         let one = Totals::one(number);
         self.ever.add(&one);
@@ -305,6 +313,13 @@ fn by_time_and_value(left: &(i64, Value), right: &(i64, Value)) -> Ordering {
 }
 
 impl Values {
+    pub(super) fn weight_bytes(&self) -> usize {
+        let texts = self.points.iter().map(|(_, value)| value.text_bytes());
+        size_of::<Self>()
+            + self.points.capacity() * size_of::<(i64, Value)>()
+            + texts.sum::<usize>()
+    }
+
     pub(super) fn push(&mut self, at: i64, value: Value, keep_point: bool) {
         let point = (at, value);
         self.widen(&point);
@@ -388,6 +403,12 @@ impl Point for (i64, u128) {
 }
 
 impl Keys {
+    pub(super) fn weight_bytes(&self) -> usize {
+        size_of::<Self>()
+            + self.points.capacity() * size_of::<(i64, u128)>()
+            + self.ever.len() * 2 * size_of::<u128>()
+    }
+
     pub(super) fn new(keep: Keep) -> Self {
         Self {
             keep,

@@ -91,7 +91,7 @@ impl<'a> Cx<'a> {
     pub fn condition(&self, subject: SubjectId, index: ConditionIndex) -> Option<bool> {
         let condition = &self.plan.conditions[index.0 as usize];
         let state = self.root.subject(subject)?;
-        match state.conditions.get(&condition.key) {
+        match state.conditions.get(condition.key) {
             Some(known) => known.value,
             None => self.holds(subject, &condition.expr, None),
         }

@@ -243,7 +243,7 @@ impl<'a> Scene<'a> {
             return Some(false);
         };
         let key = self.plan.conditions[segment.condition.0 as usize].key;
-        let known = state.conditions.get(&key)?;
+        let known = state.conditions.get(key)?;
         Some(known.value == Some(true))
     }
 
@@ -251,7 +251,7 @@ impl<'a> Scene<'a> {
         let known = || {
             let index = self.plan.condition_of(self.audience, inner)?;
             let key = self.plan.conditions[index.0 as usize].key;
-            self.own?.conditions.get(&key)
+            self.own?.conditions.get(key)
         };
         match known() {
             Some(state) if state.value == Some(true) => {

@@ -18,7 +18,7 @@ impl Cx<'_> {
         let Some(state) = self.root.subject(subject) else {
             return;
         };
-        let Some(known) = state.conditions.get(&health.key).copied() else {
+        let Some(known) = state.conditions.get(health.key) else {
             return;
         };
         let before = state.health.zone;
@@ -40,9 +40,7 @@ impl Cx<'_> {
             },
             next_change_at: earliest(zone_at, state.health.sample_at),
         };
-        if let Some(kept) = state.conditions.get_mut(&health.key) {
-            *kept = fresh;
-        }
+        state.conditions.set(health.key, fresh);
         self.touch(subject);
         if sampled {
             self.record_health(subject, health, score, zone, HealthRecordKind::Daily);

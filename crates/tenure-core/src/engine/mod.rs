@@ -73,16 +73,14 @@ pub fn wake(plan: &Plan, root: &mut Root, now: Timestamp, out: &mut Output) {
 impl Cx<'_> {
     fn wake(&mut self) {
         let now = self.now;
-        let due = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
         let woken = self.root.due(now);
         for &subject in &woken {
             self.touch(subject);
             let Some(state) = self.root.subject(subject) else {
                 continue;
             };
-            let changed = state.conditions.iter();
-            let changed = changed.filter(|(_, kept)| due(kept.next_change_at));
-            let indexes = changed.filter_map(|(key, _)| self.plan.index.by_key.get(key));
+            let changed = state.conditions.due(now);
+            let indexes = changed.filter_map(|key| self.plan.index.by_key.get(&key));
             self.dirty.extend(indexes.map(|&index| (subject, index)));
         }
         self.notify();

@@ -87,10 +87,7 @@ impl Cx<'_> {
         }
         let condition = &plan.conditions[index.0 as usize];
         let state = self.root.subject(subject);
-        let Some(known) = state
-            .and_then(|state| state.conditions.get(&condition.key))
-            .copied()
-        else {
+        let Some(known) = state.and_then(|state| state.conditions.get(condition.key)) else {
             return;
         };
         let scene = Scene::of(plan, self.root, subject, self.now);
@@ -104,13 +101,15 @@ impl Cx<'_> {
             since: if changed { self.now } else { known.since },
             next_change_at,
         };
-        let state = self.root.subject_mut(subject);
-        if let Some(kept) = state.and_then(|state| state.conditions.get_mut(&condition.key)) {
-            *kept = fresh;
+        if let Some(state) = self.root.subject_mut(subject) {
+            state.conditions.set(condition.key, fresh);
         }
         self.touch(subject);
         let holds = value == Some(true);
-        self.sync_membership(subject, index, holds);
+        // Membership follows a known answer already; it may be older than one that was unknown.
+        if changed || self.initial || known.value.is_none() {
+            self.sync_membership(subject, index, holds);
+        }
         if changed {
             self.mark(subject, &plan.index.condition_users[index.0 as usize]);
         }
@@ -224,7 +223,7 @@ impl Cx<'_> {
         let missing = self
             .root
             .subject(subject)
-            .is_some_and(|state| !state.conditions.contains_key(&key));
+            .is_some_and(|state| !state.conditions.contains_key(key));
         if missing && self.ready(subject, index) {
             self.keep(subject, index);
             self.dirty.insert((subject, index));
@@ -243,7 +242,7 @@ impl Cx<'_> {
             if let Some(state) = self.root.subject_mut(subject) {
                 state
                     .conditions
-                    .remove(&plan.conditions[index.0 as usize].key);
+                    .remove(plan.conditions[index.0 as usize].key);
             }
         }
     }
@@ -266,9 +265,9 @@ impl Cx<'_> {
             next_change_at: None,
         };
         if let Some(state) = self.root.subject_mut(subject)
-            && !state.conditions.contains_key(&key)
+            && !state.conditions.contains_key(key)
         {
-            state.conditions.insert(key, fresh);
+            state.conditions.set(key, fresh);
         }
     }
 
@@ -302,7 +301,7 @@ impl Cx<'_> {
             }
             let wanted = condition.programs.iter().any(|at| active.contains(at));
             let state = self.root.subject(subject);
-            let kept = state.is_some_and(|state| state.conditions.contains_key(&condition.key));
+            let kept = state.is_some_and(|state| state.conditions.contains_key(condition.key));
             if wanted && !kept && self.ready(subject, index) {
                 self.keep(subject, index);
                 self.answer_quietly(subject, index);
@@ -310,7 +309,7 @@ impl Cx<'_> {
                 && kept
                 && let Some(state) = self.root.subject_mut(subject)
             {
-                state.conditions.remove(&condition.key);
+                state.conditions.remove(condition.key);
             }
         }
         self.touch(subject);
@@ -321,10 +320,14 @@ impl Cx<'_> {
         let scene = Scene::of(self.plan, self.root, subject, self.now);
         let (value, next_change_at) = scene.answer(condition);
         if let Some(state) = self.root.subject_mut(subject)
-            && let Some(kept) = state.conditions.get_mut(&condition.key)
+            && let Some(kept) = state.conditions.get(condition.key)
         {
-            kept.value = value;
-            kept.next_change_at = next_change_at;
+            let answered = ConditionState {
+                value,
+                next_change_at,
+                ..kept
+            };
+            state.conditions.set(condition.key, answered);
         }
     }
 
@@ -350,8 +353,7 @@ impl Cx<'_> {
         for subject in std::mem::take(&mut self.touched) {
             let by_program = hooks::next_wake(self.plan, self.root, subject, self.now);
             if let Some(state) = self.root.subject_mut(subject) {
-                let changes = state.conditions.values();
-                let by_condition = changes.filter_map(|kept| kept.next_change_at).min();
+                let by_condition = state.conditions.next_change_at();
                 let next = earliest(by_condition, by_program);
                 state.dirty = true;
                 let next = next.map(|at| at.max(self.now.plus_ms(1)));

@@ -200,7 +200,7 @@ impl<'a> Scene<'a> {
         let (Some(health), Some(state)) = (self.plan.health(whose.audience), whose.own) else {
             return (Val::Unknown, None);
         };
-        if !state.conditions.contains_key(&health.key) {
+        if !state.conditions.contains_key(health.key) {
             return (Val::Unknown, None);
         }
         if field == HealthField::Zone {

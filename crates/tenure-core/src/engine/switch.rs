@@ -87,7 +87,7 @@ impl Cx<'_> {
         state.plan = plan.version;
         state
             .conditions
-            .retain(|key| plan.index.by_key.contains_key(key));
+            .retain(|key| plan.index.by_key.contains_key(&key));
         carry_series(plan, state, now);
         let gone = |name: &str| {
             plan.segment(name)
@@ -112,7 +112,7 @@ impl Cx<'_> {
         for &index in plan.index.conditions(audience(subject)) {
             let condition = &plan.conditions[index.0 as usize];
             let state = self.root.subject(subject);
-            let known = state.and_then(|state| state.conditions.get(&condition.key));
+            let known = state.and_then(|state| state.conditions.get(condition.key));
             let Some(value) = known.map(|known| known.value) else {
                 continue;
             };

@@ -63,7 +63,7 @@ pub fn explain(
     let scene = &Scene::of(plan, root, subject, now);
     let health = scene.plan.health(scene.audience)?;
     let state = scene.own?;
-    if !state.conditions.contains_key(&health.key) {
+    if !state.conditions.contains_key(health.key) {
         return None;
     }
     let (def, parts) = scene.parts(health)?;
@@ -93,7 +93,7 @@ pub fn explain(
 pub fn score_at(plan: &Plan, root: &Root, subject: SubjectId, now: Timestamp) -> Option<f64> {
     let scene = Scene::of(plan, root, subject, now);
     let health = plan.health(scene.audience)?;
-    let kept = scene.own?.conditions.contains_key(&health.key);
+    let kept = scene.own?.conditions.contains_key(health.key);
     scene.score(health).0.filter(|_| kept)?.score
 }
 

@@ -44,6 +44,11 @@ impl HealthState {
         self.samples.last().and_then(|(_, score)| *score)
     }
 
+    /// Memory that the notes take, in bytes.
+    pub(crate) fn weight_bytes(&self) -> usize {
+        self.samples.capacity() * size_of::<(i64, Option<f32>)>()
+    }
+
     /// Notes the score at a midnight; true if it is another than at the midnight before.
     pub(crate) fn note(&mut self, day: i64, score: Option<f32>) -> bool {
         if self.last_sample() == score {

@@ -322,7 +322,7 @@ pub(crate) fn next_wake(
         // When it becomes true this is asked again; while it is not kept it is asked at the time.
         let known = only_if.and_then(|index| {
             let key = plan.conditions[index.0 as usize].key;
-            state.conditions.get(&key)
+            state.conditions.get(key)
         });
         if known.is_some_and(|known| known.value != Some(true)) {
             return None;

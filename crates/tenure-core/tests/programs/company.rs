@@ -282,7 +282,7 @@ impl Company {
     }
 
     pub(crate) fn state(&self, person: PersonId) -> &SubjectState {
-        &self.root.people()[&person]
+        self.root.people().get(&person).unwrap()
     }
 
     /// Templates of the messages decided so far.

@@ -255,7 +255,7 @@ fn the_goal_counts_after_the_last_step_until_its_time_is_over() {
     let mut late = Company::of(vec![with_goal(Some(3 * DAY_MS))]);
     late.go();
     late.advance(3 * DAY_MS);
-    assert!(late.state(ANN).conditions.values().next().is_none());
+    assert!(late.state(ANN).conditions.is_empty());
     assert_eq!(late.state(ANN).wake_at, None);
     late.event(ANN, "paid", "{}");
     assert_eq!(late.decided(), decided[..3]);

@@ -179,7 +179,7 @@ impl<'a> World<'a> {
                 let expected = oracle
                     .held(state.id, &condition.expr, moment)
                     .map(|held| (held.value, held.since));
-                let kept = state.conditions.get(&condition.key);
+                let kept = state.conditions.get(condition.key);
                 let kept = kept.map(|kept| (kept.value, kept.since));
                 if kept != expected {
                     out.push(format!(

@@ -222,8 +222,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
     count(
         "cached_subjects_max",
         10_000_000,
-        "200000",
-        "Subjects whose state is kept in memory.",
+        "1000000",
+        "Most subjects whose state is kept in memory; of large states fewer are.",
     ),
     setting(
         "log_format",
