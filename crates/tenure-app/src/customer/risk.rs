@@ -165,7 +165,7 @@ fn is_inside(state: &SubjectState, program: &str) -> bool {
 fn holds(plan: &Plan, program: &Program, state: &SubjectState) -> Option<String> {
     let holds = |index: tenure_core::plan::ConditionIndex| {
         let key = plan.conditions[index.0 as usize].key;
-        let held = state.conditions.get(&key)?;
+        let held = state.conditions.get(key)?;
         (held.value == Some(true)).then_some(held.since)
     };
     match &program.entry {
