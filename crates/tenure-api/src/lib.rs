@@ -20,6 +20,7 @@ use tenure_app::node::Node;
 use tenure_app::writer::WriterHandle;
 use tenure_core::id::Salt;
 use tenure_core::time::Timestamp;
+use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use ingest::{Gate, Ingest, IngestLimits};
@@ -30,6 +31,9 @@ const BODY_BYTES: usize = 20 * 1024 * 1024;
 /// For how long a request may take before its answer begins.
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 
+/// How many streams of topics may be open at once.
+const MAX_STREAMS: usize = 256;
+
 /// Gives the text of `/metrics`.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 
@@ -38,6 +42,8 @@ pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 pub struct ApiState {
     pub(crate) node: Arc<Node>,
     pub(crate) ingest: Ingest,
+    /// Seats for streams of topics.
+    pub(crate) followers: Arc<Semaphore>,
     metrics: RenderMetrics,
 }
 
@@ -55,6 +61,7 @@ impl ApiState {
         Self {
             node,
             ingest: Ingest::new(gate, limits, public_url, nonce),
+            followers: Arc::new(Semaphore::new(MAX_STREAMS)),
             metrics,
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod backfill;
+pub mod breakers;
 pub mod call;
 pub mod catalog;
 pub mod clock;
@@ -17,6 +18,8 @@ pub mod query;
 pub mod receipts;
 pub mod roots;
 pub mod telemetry;
+pub mod topics;
+pub mod webhooks;
 pub mod worker;
 pub mod workspace;
 pub mod writer;

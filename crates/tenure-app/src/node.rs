@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tenure_connectors::EmailTransport;
 use tenure_core::id::{Salt, WorkspaceId};
 use tenure_core::log::{Body, PlanVersion, Position, decode};
-use tenure_core::time::Timestamp;
+use tenure_core::time::{HOUR_MS, Timestamp};
 use tenure_store::{Batch, Store};
 
 use crate::access::{Principal, PrincipalKind, Scopes};
@@ -23,6 +23,8 @@ use crate::live::Live;
 use crate::receipts::Traffic;
 use crate::roots::DEFAULT_CACHED_SUBJECTS;
 use crate::telemetry;
+use crate::topics::Topics;
+use crate::webhooks::Webhooks;
 use crate::worker::{Step, Worker};
 use crate::workspace::Workspace;
 use crate::writer::{Writer, WriterHandle};
@@ -58,6 +60,8 @@ pub struct Node {
     journal: Arc<Journal>,
     writer: WriterHandle,
     live: Arc<Live>,
+    topics: Topics,
+    webhooks: Arc<Webhooks>,
     dispatcher: Arc<Dispatcher>,
     /// One publication at a time.
     pub(crate) publishing: Mutex<()>,
@@ -85,6 +89,7 @@ impl Node {
         let runner = Arc::clone(&node);
         threads.push(spawn("engine", move || runner.run_worker(worker))?);
         threads.extend(node.dispatcher.start()?);
+        threads.extend(node.webhooks.start()?);
         let keeper = Arc::clone(&node);
         threads.push(spawn("housekeeping", move || keeper.run_housekeeping())?);
         *node.threads.lock() = threads;
@@ -124,6 +129,7 @@ impl Node {
             workspace.salt(),
             cached,
         )?;
+        let webhook_settings = parts.dispatch.webhooks.clone();
         let dispatcher = Arc::new(Dispatcher::new(
             Arc::clone(&store),
             handle.clone(),
@@ -143,6 +149,20 @@ impl Node {
         if inline {
             dispatcher.settle_cut_off()?;
         }
+        let topics = Topics::new(
+            Arc::clone(&store),
+            Arc::clone(&journal),
+            workspace.salt(),
+            workspace.id,
+        );
+        let webhooks = Arc::new(Webhooks::open(
+            Arc::clone(&store),
+            handle.clone(),
+            topics.clone(),
+            Arc::clone(&clock),
+            &webhook_settings,
+            workspace.salt(),
+        )?);
         let mut worker = Some(worker);
         let inline_worker = worker.take_if(|_| inline).map(Mutex::new);
         let salt = workspace.salt();
@@ -155,6 +175,8 @@ impl Node {
             journal,
             writer: handle,
             live,
+            topics,
+            webhooks,
             dispatcher,
             publishing: Mutex::new(()),
             traffic: Traffic::default(),
@@ -175,6 +197,7 @@ impl Node {
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
         self.dispatcher.stop();
+        self.webhooks.stop();
         self.journal.nudge();
         let threads = std::mem::take(&mut *self.threads.lock());
         for thread in threads {
@@ -200,6 +223,16 @@ impl Node {
     /// What the threads tell each other.
     pub fn live(&self) -> &Live {
         &self.live
+    }
+
+    /// What other systems follow.
+    pub fn topics(&self) -> &Topics {
+        &self.topics
+    }
+
+    /// What pushes topics to endpoints.
+    pub fn webhooks(&self) -> &Arc<Webhooks> {
+        &self.webhooks
     }
 
     /// Dispatch.
@@ -280,7 +313,8 @@ impl Node {
         self.worker.is_some()
     }
 
-    pub(crate) fn stopping(&self) -> bool {
+    /// Whether it was asked to stop.
+    pub fn stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
     }
 
@@ -358,9 +392,17 @@ impl Node {
     }
 
     fn run_housekeeping(self: Arc<Self>) {
+        let mut expire_at = Timestamp(0);
         while !self.stopping() {
-            if let Err(error) = self.store.maintain(self.clock.now()) {
+            let now = self.clock.now();
+            if let Err(error) = self.store.maintain(now) {
                 telemetry::commit_failed(&error.to_string());
+            }
+            if now >= expire_at {
+                expire_at = now.plus_ms(HOUR_MS);
+                if let Err(error) = self.webhooks.expire(now) {
+                    telemetry::webhooks_failed(&error);
+                }
             }
             self.dispatcher.rest(MAINTAIN_EVERY);
         }

@@ -7,6 +7,7 @@ mod programs;
 mod records;
 mod rows;
 mod subjects;
+mod topics;
 mod transfer;
 mod workspace;
 
@@ -126,6 +127,8 @@ fn documented() -> Guarded {
         .routes(Scope::ProfilesWrite, routes!(transfer::import))
         .routes(Scope::ProfilesRead, routes!(transfer::export))
         .routes(Scope::MessagesWrite, routes!(transfer::bounces))
+        .routes(Scope::ProfilesRead, routes!(topics::list))
+        .routes(Scope::ProfilesRead, routes!(topics::read))
 }
 
 fn document(mut api: OpenApi) -> OpenApi {

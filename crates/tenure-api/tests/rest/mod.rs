@@ -4,6 +4,7 @@ mod access;
 mod definitions;
 mod hosted;
 mod records;
+mod topics;
 
 use std::sync::{Arc, Mutex};
 

@@ -27,6 +27,7 @@ use tenure_store::batch::MessageUpdate;
 use tenure_store::row::{Message, MessageState};
 use tenure_store::{Batch, Store};
 
+use crate::breakers::BreakerView;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::error::AppError;
@@ -276,6 +277,17 @@ impl Dispatcher {
             begun.elapsed().as_secs_f64(),
         );
         self.settle(message, &attempt)
+    }
+
+    /// How the breaker of e-mail stands.
+    pub fn breaker(&self) -> BreakerView {
+        self.breaker.lock().view(EMAIL, self.clock.now())
+    }
+
+    /// Closes the breaker of e-mail by hand.
+    pub fn reset_breaker(&self) {
+        self.breaker.lock().answered();
+        self.live.outbox_grew();
     }
 
     fn note_answer(&self, outcome: &Outcome) {
