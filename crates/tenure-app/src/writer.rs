@@ -18,6 +18,7 @@ use tenure_core::time::{MIN_TIMESTAMP, Timestamp};
 use tenure_store::row::Chunk;
 use tenure_store::{Batch, Store, StoreError};
 
+use crate::access::audit::Chain;
 use crate::call::Call;
 use crate::clock::Clock;
 use crate::error::AppError;
@@ -188,6 +189,7 @@ pub struct Writer {
     journal: Arc<Journal>,
     clock: Arc<dyn Clock>,
     resolver: Resolver,
+    audit: Chain,
     jobs: Receiver<Job>,
 }
 
@@ -225,6 +227,7 @@ impl Writer {
                 journal,
                 clock,
                 resolver: Resolver::default(),
+                audit: Chain::default(),
                 jobs,
             },
             handle,
@@ -278,6 +281,8 @@ impl Writer {
                 draft.batch.seen.clear();
             }
             draft.batch.chunk = chunk;
+            self.audit
+                .link(self.store.as_ref(), &mut draft.batch.audit, stamp)?;
             self.store.commit(&draft.batch)
         });
         match result {
@@ -292,6 +297,7 @@ impl Writer {
                 telemetry::commit_failed(&error.to_string());
                 self.journal.end(None);
                 self.resolver.forget();
+                self.audit.forget();
                 let error = Arc::new(error);
                 for answer in draft.answers {
                     answer.fail(&error);

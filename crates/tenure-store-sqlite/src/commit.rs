@@ -7,7 +7,7 @@ use tenure_store::row::{Person, PlanRow};
 
 use crate::key::Bits;
 use crate::tally::Tally;
-use crate::{dedup, log, message, output, record, state};
+use crate::{audit, dedup, log, message, output, record, state};
 
 /// Writes all of a batch, in the order of its fields; gives the row that holds its event ids.
 pub(crate) fn apply(connection: &Connection, batch: &Batch) -> rusqlite::Result<Option<i64>> {
@@ -38,6 +38,7 @@ pub(crate) fn apply(connection: &Connection, batch: &Batch) -> rusqlite::Result<
     }
     remove_dead_letters(connection, &batch.dead_letters_removed)?;
     record::apply(connection, batch)?;
+    audit::append(connection, &batch.audit)?;
     tally.store(connection)?;
     Ok(seen_row)
 }

@@ -6,6 +6,7 @@
 //!
 //! To restore a backup, put the file as `tenure.db` into an empty folder.
 
+mod audit;
 mod check;
 mod commit;
 mod connection;

@@ -60,6 +60,19 @@ impl Select {
         self.condition(&format!("{mark}{column} = ?{}", self.values.len()));
     }
 
+    /// Wants a number to stand in this relation (`column <`), if there is one; no index is chosen
+    /// for it.
+    pub(crate) fn compare(&mut self, relation: &str, value: Option<i64>) {
+        let Some(value) = value else { return };
+        self.values.push(Value::Integer(value));
+        self.condition(&format!("+{relation} ?{}", self.values.len()));
+    }
+
+    /// Orders, and limits.
+    pub(crate) fn order(&mut self, order: &str) {
+        let _ = write!(self.sql, " ORDER BY {order}");
+    }
+
     /// Orders by `column` and id, descending, from the cursor on.
     pub(crate) fn newest_first(&mut self, column: &str, after: Option<Cursor>, page: &Page) {
         if let Some(after) = after {

@@ -9,9 +9,10 @@ use tenure_store::StoreError;
 use crate::error::store_error;
 
 /// The migrations, in order; the first brings the schema to number 1.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../migrations/0001_initial.sql"),
     include_str!("../migrations/0002_records_and_decision_order.sql"),
+    include_str!("../migrations/0003_audit.sql"),
 ];
 
 /// Brings the schema up to date.

@@ -17,6 +17,7 @@ use tenure_core::id::{
 };
 use tenure_core::log::Position;
 use tenure_core::time::Timestamp;
+use tenure_store::audit::{AuditFilter, AuditRow, follows};
 use tenure_store::query::{
     DecisionFilter, EnrollmentFilter, MessageFilter, RecordFilter, TaskFilter,
 };
@@ -29,7 +30,7 @@ use crate::housekeeping::{self, Bell};
 use crate::key::Bits;
 use crate::list::Cursor;
 use crate::tally::{self, Counted};
-use crate::{commit, log, message, migrate, output, record, state, timeline};
+use crate::{audit, commit, log, message, migrate, output, record, state, timeline};
 
 /// Pages a backup copies between two reports: 4 MiB.
 const BACKUP_STEP_PAGES: i32 = 1_024;
@@ -170,6 +171,10 @@ impl Store for SqliteStore {
         let seen_row = self.shared.writer.try_write(|connection| {
             if let Some(chunk) = &batch.chunk {
                 chunk.follows(log::end(connection).map_err(store_error)?)?;
+            }
+            if !batch.audit.is_empty() {
+                let last = audit::last(connection).map_err(store_error)?;
+                follows(&batch.audit, last.map_or(0, |row| row.seq))?;
             }
             commit::apply(connection, batch).map_err(store_error)
         })?;
@@ -446,6 +451,19 @@ impl Store for SqliteStore {
 
     fn record_count(&self, collection: &str) -> Result<u64, StoreError> {
         self.read(|connection| record::count(connection, collection))
+    }
+
+    fn audit(&self, filter: &AuditFilter, page: &Page) -> Result<Vec<AuditRow>, StoreError> {
+        let before = page.after_id()?;
+        self.read(|connection| audit::list(connection, filter, before, page))
+    }
+
+    fn audit_from(&self, seq: u64, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
+        self.read(|connection| audit::from(connection, seq, limit))
+    }
+
+    fn audit_last(&self) -> Result<Option<AuditRow>, StoreError> {
+        self.read(audit::last)
     }
 
     fn backup(&self, target: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<(), StoreError> {

@@ -6,6 +6,7 @@ use tenure_core::id::{EventId, MessageId, PersonId, SubjectId, TaskId};
 use tenure_core::log::Position;
 use tenure_core::time::Timestamp;
 
+use crate::audit::AuditRow;
 use crate::row;
 
 /// Everything one commit writes. Empty parts cost nothing. Parts are applied in the order of the
@@ -62,6 +63,9 @@ pub struct Batch {
     pub records_removed: Vec<(Box<str>, Box<str>)>,
     /// Records to take out because they are older, as `(collection, those before)`.
     pub records_expired: Vec<(Box<str>, Timestamp)>,
+
+    /// Entries of the audit trail; their numbers must follow the last.
+    pub audit: Vec<AuditRow>,
 }
 
 /// States of subjects that changed since the last checkpoint, and the place they stand at.
@@ -134,6 +138,7 @@ impl Batch {
         self.records.append(&mut later.records);
         self.records_removed.append(&mut later.records_removed);
         self.records_expired.append(&mut later.records_expired);
+        self.audit.append(&mut later.audit);
         match (&mut self.checkpoint, later.checkpoint) {
             (Some(mine), Some(mut theirs)) => {
                 mine.mark = theirs.mark;

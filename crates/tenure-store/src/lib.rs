@@ -7,6 +7,7 @@
 //! - Readers never block the writer, and see whole commits.
 //! - No decision is taken here: no clock, no default, no policy. `now` is always an argument.
 
+pub mod audit;
 pub mod batch;
 #[cfg(feature = "conformance")]
 #[allow(missing_docs, reason = "the name of each property is its sentence")]
@@ -199,6 +200,19 @@ pub trait Store: Send + Sync {
     ) -> Result<Vec<row::Record>, StoreError>;
     /// How many records a collection has.
     fn record_count(&self, collection: &str) -> Result<u64, StoreError>;
+
+    // --- audit ---------------------------------------------------------------------------
+
+    /// Entries of the audit trail by filter, newest first (page cursor: the number).
+    fn audit(
+        &self,
+        filter: &audit::AuditFilter,
+        page: &Page,
+    ) -> Result<Vec<audit::AuditRow>, StoreError>;
+    /// Entries of the audit trail from number `seq` on, in order, at most `limit`.
+    fn audit_from(&self, seq: u64, limit: usize) -> Result<Vec<audit::AuditRow>, StoreError>;
+    /// The last entry of the audit trail.
+    fn audit_last(&self) -> Result<Option<audit::AuditRow>, StoreError>;
 
     // --- operations ----------------------------------------------------------------------
 

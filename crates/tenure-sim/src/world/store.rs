@@ -11,6 +11,7 @@ use tenure_core::effect::{EnrollmentChange, MessageIntent};
 use tenure_core::id::{AccountId, EventId, MessageId, PersonId, RootId, SubjectId};
 use tenure_core::log::Position;
 use tenure_core::time::Timestamp;
+use tenure_store::audit::{AuditFilter, AuditRow};
 use tenure_store::memory::MemoryStore;
 use tenure_store::query::{
     DecisionFilter, EnrollmentFilter, MessageFilter, Page, RecordFilter, TaskFilter,
@@ -320,6 +321,18 @@ impl Store for FaultyStore {
 
     fn record_count(&self, collection: &str) -> Result<u64, StoreError> {
         self.inner.record_count(collection)
+    }
+
+    fn audit(&self, filter: &AuditFilter, page: &Page) -> Result<Vec<AuditRow>, StoreError> {
+        self.inner.audit(filter, page)
+    }
+
+    fn audit_from(&self, seq: u64, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
+        self.inner.audit_from(seq, limit)
+    }
+
+    fn audit_last(&self) -> Result<Option<AuditRow>, StoreError> {
+        self.inner.audit_last()
     }
 
     fn backup(&self, target: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<(), StoreError> {

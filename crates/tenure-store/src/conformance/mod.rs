@@ -3,6 +3,7 @@
 //! An adapter's test file implements [`Fresh`] and calls [`crate::conformance_suite!`], which
 //! makes one test of each property.
 
+pub mod audit;
 pub mod dispatch;
 pub mod engine;
 pub mod ingest;
@@ -97,6 +98,9 @@ macro_rules! conformance_suite {
                 a_record_is_replaced_taken_out_and_expired
                 records_are_paged_by_key_in_both_directions
                 decisions_are_numbered_in_the_order_of_their_commits;
+            audit:
+                the_audit_trail_has_no_gaps
+                the_audit_trail_is_filtered_and_paged_newest_first;
             operations:
                 a_backup_opens_as_the_same_store
                 a_backup_never_overwrites_a_file

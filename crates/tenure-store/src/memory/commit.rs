@@ -4,6 +4,7 @@ use tenure_core::id::SubjectId;
 use tenure_core::time::Timestamp;
 
 use super::Data;
+use crate::audit;
 use crate::batch::{Batch, Checkpoint};
 use crate::{StoreError, row};
 
@@ -25,10 +26,13 @@ impl Data {
             self.put_checkpoint(checkpoint);
         }
         self.put_updates(batch);
+        let entries = batch.audit.iter().map(|row| (row.seq, row.clone()));
+        self.audit.extend(entries);
         Ok(())
     }
 
     fn validate(&self, batch: &Batch) -> Result<(), StoreError> {
+        audit::follows(&batch.audit, self.audit_end())?;
         match &batch.chunk {
             Some(chunk) => chunk.follows(self.log_end()),
             None if !batch.seen.is_empty() => Err(StoreError::Other(

@@ -17,6 +17,7 @@ use tenure_core::id::{DecisionId, EnrollmentId, MessageId, PersonId, RootId, Sub
 use tenure_core::log::{PlanVersion, Position};
 use tenure_core::time::Timestamp;
 
+use crate::audit::AuditRow;
 use crate::{StoreError, row};
 
 /// The store. Cheap to clone; clones share the data.
@@ -47,6 +48,7 @@ struct Data {
     dead_letter_last: u64,
     suppressions: BTreeMap<u128, Box<str>>,
     plans: BTreeMap<PlanVersion, row::PlanRow>,
+    audit: BTreeMap<u64, AuditRow>,
     decision_order: Vec<(Timestamp, DecisionId)>,
     records: BTreeMap<(Box<str>, Box<str>), row::Record>,
 }

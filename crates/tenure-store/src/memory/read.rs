@@ -15,6 +15,7 @@ use tenure_core::log::Position;
 use tenure_core::time::Timestamp;
 
 use super::{Data, MemoryStore};
+use crate::audit::{AuditFilter, AuditRow};
 use crate::query::{
     DecisionFilter, EnrollmentFilter, MessageFilter, Page, RecordFilter, TaskFilter, audience_of,
 };
@@ -317,6 +318,25 @@ impl Store for MemoryStore {
         Ok(keys.filter(|(found, _)| &**found == collection).count() as u64)
     }
 
+    fn audit(&self, filter: &AuditFilter, page: &Page) -> Result<Vec<AuditRow>, StoreError> {
+        let before = page.after_id::<u64>()?.unwrap_or(u64::MAX);
+        let data = self.data();
+        let rows = data.audit.range(..before).rev().map(|(_, row)| row);
+        let rows = rows.filter(|row| filter.admits(row));
+        Ok(rows.take(page.row_count()).cloned().collect())
+    }
+
+    fn audit_from(&self, seq: u64, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
+        let data = self.data();
+        let rows = data.audit.range(seq..).map(|(_, row)| row);
+        Ok(rows.take(limit).cloned().collect())
+    }
+
+    fn audit_last(&self) -> Result<Option<AuditRow>, StoreError> {
+        let data = self.data();
+        Ok(data.audit.last_key_value().map(|(_, row)| row.clone()))
+    }
+
     fn backup(&self, target: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<(), StoreError> {
         let fail = |error: &dyn Display| StoreError::Unwritable(error.to_string());
         let bytes = postcard::to_stdvec(&*self.data()).map_err(|error| fail(&error))?;
@@ -339,6 +359,11 @@ impl Store for MemoryStore {
 }
 
 impl Data {
+    /// Number of the audit trail's last entry; 0 when there is none.
+    pub(super) fn audit_end(&self) -> u64 {
+        self.audit.last_key_value().map_or(0, |(seq, _)| *seq)
+    }
+
     fn read_log(
         &self,
         from: Position,
