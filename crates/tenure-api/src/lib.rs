@@ -25,6 +25,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use ingest::{Gate, Ingest, IngestLimits};
 use problem::{Code, Problem};
+pub use rest::FlowLimits;
 
 /// The most bytes of a JSON body (definitions are the largest).
 const BODY_BYTES: usize = 20 * 1024 * 1024;
@@ -42,6 +43,8 @@ pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 pub struct ApiState {
     pub(crate) node: Arc<Node>,
     pub(crate) ingest: Ingest,
+    /// Who asks how much.
+    pub(crate) flow: Arc<rest::Flow>,
     /// Seats for streams of topics.
     pub(crate) followers: Arc<Semaphore>,
     metrics: RenderMetrics,
@@ -61,9 +64,19 @@ impl ApiState {
         Self {
             node,
             ingest: Ingest::new(gate, limits, public_url, nonce),
+            flow: Arc::new(rest::Flow::new(FlowLimits::default())),
             followers: Arc::new(Semaphore::new(MAX_STREAMS)),
             metrics,
         }
+    }
+}
+
+impl ApiState {
+    /// With limits on requests to the JSON API.
+    #[must_use]
+    pub fn with_flow(mut self, limits: FlowLimits) -> Self {
+        self.flow = Arc::new(rest::Flow::new(limits));
+        self
     }
 }
 

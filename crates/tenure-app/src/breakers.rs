@@ -59,13 +59,13 @@ impl Breakers {
         match guarded.breaker.passage(now) {
             Passage::Open => Ok(()),
             Passage::Shut(until) => Err(until),
-            Passage::Probe => match guarded.probing_until.filter(|until| *until > now) {
-                Some(until) => Err(until),
-                None => {
-                    guarded.probing_until = Some(now.plus_ms(PROBE_MS));
-                    Ok(())
+            Passage::Probe => {
+                if let Some(until) = guarded.probing_until.filter(|until| *until > now) {
+                    return Err(until);
                 }
-            },
+                guarded.probing_until = Some(now.plus_ms(PROBE_MS));
+                Ok(())
+            }
         }
     }
 

@@ -1,14 +1,17 @@
 //! The shell: use cases, the log writer, the engine's worker, dispatch. It sees ports only.
 
 pub mod access;
+pub mod alerts;
 pub mod backfill;
 pub mod breakers;
 pub mod call;
 pub mod catalog;
 pub mod clock;
 pub mod commands;
+pub mod dead_letters;
 pub mod dispatch;
 pub mod error;
+pub mod idempotency;
 pub mod identity;
 pub mod journal;
 pub mod live;

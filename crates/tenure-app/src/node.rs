@@ -14,10 +14,12 @@ use tenure_core::time::{HOUR_MS, Timestamp};
 use tenure_store::{Batch, Store};
 
 use crate::access::{Principal, PrincipalKind, Scopes};
+use crate::breakers::BreakerView;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::dispatch::{DispatchSettings, Dispatcher};
 use crate::error::AppError;
+use crate::idempotency::KeysInHand;
 use crate::journal::Journal;
 use crate::live::Live;
 use crate::receipts::Traffic;
@@ -65,6 +67,8 @@ pub struct Node {
     dispatcher: Arc<Dispatcher>,
     /// One publication at a time.
     pub(crate) publishing: Mutex<()>,
+    /// Idempotency keys whose request is under way.
+    pub(crate) keys_in_hand: KeysInHand,
     /// Recent requests for links in messages.
     pub(crate) traffic: Traffic,
     /// The worker, when it runs on the caller's thread.
@@ -104,10 +108,7 @@ impl Node {
 
     fn open(parts: Parts, inline: bool) -> Result<Opened, AppError> {
         let workspace = Workspace::open(parts.store.as_ref())?;
-        let end = parts.store.log_end()?;
-        let floor =
-            last_received(parts.store.as_ref(), end)?.max(parts.store.progress()?.applied.at);
-        let journal = Arc::new(Journal::new(end, floor));
+        let journal = Arc::new(open_journal(parts.store.as_ref())?);
         let (store, clock) = (parts.store, parts.clock);
         let (writer, mut handle) =
             Writer::new(Arc::clone(&store), Arc::clone(&journal), Arc::clone(&clock));
@@ -116,18 +117,13 @@ impl Node {
             handle = handle.run_inline(writer);
         }
         let live = Arc::new(Live::default());
-        let cached = if parts.cached_subjects == 0 {
-            DEFAULT_CACHED_SUBJECTS
-        } else {
-            parts.cached_subjects
-        };
         let worker = Worker::open(
             Arc::clone(&store),
             Arc::clone(&journal),
             handle.clone(),
             Arc::clone(&live),
             workspace.salt(),
-            cached,
+            cached_subjects(parts.cached_subjects),
         )?;
         let webhook_settings = parts.dispatch.webhooks.clone();
         let dispatcher = Arc::new(Dispatcher::new(
@@ -139,30 +135,13 @@ impl Node {
             &workspace,
             parts.dispatch,
         ));
-        let rows = store.plans()?;
-        let catalog = rows
-            .last()
-            .map(Catalog::from_row)
-            .transpose()?
-            .unwrap_or_default();
-        dispatcher.set_templates(&catalog);
+        dispatcher.set_templates(&last_catalog(store.as_ref())?);
         if inline {
             dispatcher.settle_cut_off()?;
         }
-        let topics = Topics::new(
-            Arc::clone(&store),
-            Arc::clone(&journal),
-            workspace.salt(),
-            workspace.id,
-        );
-        let webhooks = Arc::new(Webhooks::open(
-            Arc::clone(&store),
-            handle.clone(),
-            topics.clone(),
-            Arc::clone(&clock),
-            &webhook_settings,
-            workspace.salt(),
-        )?);
+        let topics = Topics::new((Arc::clone(&store), Arc::clone(&journal)), &workspace);
+        let ports = (Arc::clone(&store), handle.clone(), Arc::clone(&clock));
+        let webhooks = Webhooks::open(ports, topics.clone(), &webhook_settings, &workspace)?;
         let mut worker = Some(worker);
         let inline_worker = worker.take_if(|_| inline).map(Mutex::new);
         let salt = workspace.salt();
@@ -176,9 +155,10 @@ impl Node {
             writer: handle,
             live,
             topics,
-            webhooks,
+            webhooks: Arc::new(webhooks),
             dispatcher,
             publishing: Mutex::new(()),
+            keys_in_hand: KeysInHand::default(),
             traffic: Traffic::default(),
             worker: inline_worker,
             stopping: AtomicBool::new(false),
@@ -233,6 +213,22 @@ impl Node {
     /// What pushes topics to endpoints.
     pub fn webhooks(&self) -> &Arc<Webhooks> {
         &self.webhooks
+    }
+
+    /// The breaker of e-mail, and those of all destinations that fail.
+    pub fn breakers(&self) -> Vec<BreakerView> {
+        let mut all = vec![self.dispatcher.breaker()];
+        all.extend(self.webhooks.breakers().list(self.clock.now()));
+        all
+    }
+
+    /// Closes a breaker by hand; false if there is none of this name that has seen a failure.
+    pub fn reset_breaker(&self, name: &str) -> bool {
+        if self.dispatcher.breaker().name == name {
+            self.dispatcher.reset_breaker();
+            return true;
+        }
+        self.webhooks.reset_breaker(name)
     }
 
     /// Dispatch.
@@ -400,7 +396,11 @@ impl Node {
             }
             if now >= expire_at {
                 expire_at = now.plus_ms(HOUR_MS);
-                if let Err(error) = self.webhooks.expire(now) {
+                let expired = self
+                    .webhooks
+                    .expire(now)
+                    .and_then(|()| self.expire_keys(now));
+                if let Err(error) = expired {
                     telemetry::webhooks_failed(&error);
                 }
             }
@@ -426,6 +426,27 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
     format!("the engine failed: {}", text.unwrap_or("no message"))
+}
+
+fn cached_subjects(wanted: usize) -> usize {
+    if wanted == 0 {
+        DEFAULT_CACHED_SUBJECTS
+    } else {
+        wanted
+    }
+}
+
+fn open_journal(store: &dyn Store) -> Result<Journal, AppError> {
+    let end = store.log_end()?;
+    let floor = last_received(store, end)?.max(store.progress()?.applied.at);
+    Ok(Journal::new(end, floor))
+}
+
+/// What was published last.
+fn last_catalog(store: &dyn Store) -> Result<Catalog, AppError> {
+    let rows = store.plans()?;
+    let catalog = rows.last().map(Catalog::from_row).transpose()?;
+    Ok(catalog.unwrap_or_default())
 }
 
 /// When the last entry was received.

@@ -79,6 +79,17 @@ pub fn endpoint_disabled(endpoint: &str, reason: &str) {
     tracing::warn!(endpoint, reason, "a webhook endpoint is disabled");
 }
 
+/// Something operators should know began, or is over.
+pub fn alerted(name: &'static str, is_raised: bool, text: &str) {
+    gauge!("tenure_alert", "alert" => name).set(f64::from(u8::from(is_raised)));
+    tracing::warn!(name, is_raised, text, "alert");
+}
+
+/// An alert could not be told; it is tried again.
+pub fn alert_failed(name: &str, reason: &str) {
+    tracing::warn!(name, reason, "an alert could not be told");
+}
+
 /// Messages whose attempt was cut off by the last stop.
 pub fn attempts_cut_off(unknown_count: usize, again_count: usize) {
     if unknown_count + again_count > 0 {

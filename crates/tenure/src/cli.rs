@@ -3,8 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    apply, backup, completions, dead_letters, demo, diff, doctor, enrollments, export, generate,
-    import, init, keys, listing, messages, programs, restore, serve, settings, test, validate, why,
+    apply, backup, breakers, completions, dead_letters, demo, diff, doctor, enrollments, export, generate, import, init, keys, listing, messages, programs, restore, serve, settings, test, topics, validate, webhooks, why,
 };
 
 /// Tenure: the customer retention engine that proves itself.
@@ -78,9 +77,18 @@ pub(crate) enum Command {
     /// List work for humans
     #[command(subcommand)]
     Tasks(listing::Tasks),
-    /// List and replay what could not be processed
+    /// List, replay and discard what was given up
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLetters),
+    /// List and follow topics: what happened, for other systems
+    #[command(subcommand)]
+    Topics(topics::Topics),
+    /// List and steer the endpoints that topics are pushed to
+    #[command(subcommand)]
+    Webhooks(webhooks::Webhooks),
+    /// List circuit breakers; close one
+    #[command(subcommand)]
+    Breakers(breakers::Breakers),
     /// Make new keys for a workspace
     #[command(subcommand)]
     Keys(keys::Keys),

@@ -1,7 +1,11 @@
 //! The JSON API under `/api/v1`: handlers extract, call one use case and map the answer.
 
+mod breakers;
+mod dead_letters;
 mod definitions;
+mod flow;
 mod guard;
+mod idempotency;
 mod params;
 mod programs;
 mod records;
@@ -9,6 +13,7 @@ mod rows;
 mod subjects;
 mod topics;
 mod transfer;
+mod webhooks;
 mod workspace;
 
 use std::sync::Arc;
@@ -27,6 +32,9 @@ use utoipa_axum::routes;
 use crate::ApiState;
 use crate::problem::{Code, Problem};
 use guard::Guarded;
+
+pub(crate) use flow::Flow;
+pub use flow::FlowLimits;
 
 /// A part of a list.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -112,8 +120,12 @@ fn documented() -> Guarded {
         .routes(Scope::MessagesWrite, routes!(records::cancel))
         .routes(Scope::ProfilesRead, routes!(records::tasks))
         .routes(Scope::ProfilesWrite, routes!(records::complete))
-        .routes(Scope::Admin, routes!(records::dead_letters))
-        .routes(Scope::Admin, routes!(records::replay))
+        .routes(Scope::Admin, routes!(dead_letters::list))
+        .routes(Scope::Admin, routes!(dead_letters::replay_all))
+        .routes(Scope::Admin, routes!(dead_letters::discard_all))
+        .routes(Scope::Admin, routes!(dead_letters::show))
+        .routes(Scope::Admin, routes!(dead_letters::replay))
+        .routes(Scope::Admin, routes!(dead_letters::discard))
         .routes(Scope::DefinitionsRead, routes!(definitions::list))
         .routes(Scope::DefinitionsRead, routes!(definitions::validate))
         .routes(Scope::DefinitionsRead, routes!(definitions::diff))
@@ -129,6 +141,20 @@ fn documented() -> Guarded {
         .routes(Scope::MessagesWrite, routes!(transfer::bounces))
         .routes(Scope::ProfilesRead, routes!(topics::list))
         .routes(Scope::ProfilesRead, routes!(topics::read))
+        .routes(Scope::Admin, routes!(webhooks::list))
+        .routes(Scope::Admin, routes!(webhooks::create))
+        .routes(Scope::Admin, routes!(webhooks::show))
+        .routes(Scope::Admin, routes!(webhooks::update))
+        .routes(Scope::Admin, routes!(webhooks::remove))
+        .routes(Scope::Admin, routes!(webhooks::enable))
+        .routes(Scope::Admin, routes!(webhooks::disable))
+        .routes(Scope::Admin, routes!(webhooks::rotate))
+        .routes(Scope::Admin, routes!(webhooks::test))
+        .routes(Scope::Admin, routes!(webhooks::replay))
+        .routes(Scope::Admin, routes!(webhooks::skip))
+        .routes(Scope::Admin, routes!(webhooks::deliveries))
+        .routes(Scope::Admin, routes!(breakers::list))
+        .routes(Scope::Admin, routes!(breakers::reset))
 }
 
 fn document(mut api: OpenApi) -> OpenApi {
@@ -160,6 +186,11 @@ pub(crate) fn routes(state: &ApiState) -> Router {
     let (router, api) = documented().split();
     let api: Arc<str> = document(api).to_json().unwrap_or_default().into();
     let protected = router
+        .route_layer(middleware::from_fn_with_state(
+            state.clone(),
+            idempotency::once,
+        ))
+        .route_layer(middleware::from_fn_with_state(state.clone(), flow::control))
         .route_layer(middleware::from_fn_with_state(
             state.clone(),
             guard::authenticate,

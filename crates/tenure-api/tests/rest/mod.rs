@@ -2,9 +2,11 @@
 
 mod access;
 mod definitions;
+mod flow;
 mod hosted;
 mod records;
 mod topics;
+mod webhooks;
 
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +15,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 use tenure_api::ingest::IngestLimits;
-use tenure_api::{ApiState, router};
+use tenure_api::{ApiState, FlowLimits, router};
 use tenure_app::clock::Clock;
 use tenure_app::dispatch::DispatchSettings;
 use tenure_app::node::{Node, Parts};
@@ -96,6 +98,11 @@ impl World {
             [1; 16],
             metrics,
         );
+        let state = state.with_flow(FlowLimits {
+            client_rate_per_second: 1,
+            client_burst: 200,
+            customer_concurrency: 10,
+        });
         Self {
             node,
             mailbox,

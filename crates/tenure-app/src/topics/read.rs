@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tenure_core::id::{AccountId, Salt, SubjectId, WorkspaceId};
+use tenure_core::id::{AccountId, Salt, SubjectId};
 use tenure_core::log::{Body, IdentifierKind, decode};
 use tenure_store::row::Chunk;
 use tenure_store::{Store, StoreError};
@@ -13,6 +13,7 @@ use super::{MAX_RECORDS, Source, Topic, TopicRecord};
 use crate::journal::Journal;
 use crate::query::Query;
 use crate::roots;
+use crate::workspace::Workspace;
 
 /// How much of the log one read looks through at most, in bytes: what is asked for may be rare.
 const SCAN_BYTES: usize = 32 * 1024 * 1024;
@@ -42,17 +43,12 @@ pub struct Portion {
 
 impl Topics {
     /// A reader of a workspace's topics.
-    pub fn new(
-        store: Arc<dyn Store>,
-        journal: Arc<Journal>,
-        salt: Salt,
-        workspace: WorkspaceId,
-    ) -> Self {
+    pub fn new((store, journal): (Arc<dyn Store>, Arc<Journal>), workspace: &Workspace) -> Self {
         Self {
             store,
             journal,
-            salt,
-            origin: format!("/workspaces/{workspace}").into(),
+            salt: workspace.salt(),
+            origin: format!("/workspaces/{}", workspace.id).into(),
         }
     }
 

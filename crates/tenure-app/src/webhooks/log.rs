@@ -110,6 +110,11 @@ impl Webhooks {
         self.rows(&filter, page)
     }
 
+    /// How many records were given up and are kept.
+    pub fn letter_count(&self) -> Result<u64, StoreError> {
+        self.store.record_count(LETTERS)
+    }
+
     fn rows<T: serde::de::DeserializeOwned>(
         &self,
         filter: &RecordFilter,

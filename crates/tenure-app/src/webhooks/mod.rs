@@ -37,6 +37,7 @@ use crate::clock::Clock;
 use crate::error::AppError;
 use crate::telemetry;
 use crate::topics::{Source, TopicRecord, Topics};
+use crate::workspace::Workspace;
 use crate::writer::{Job, WriterHandle, answer_slot};
 
 pub use endpoint::{Cursor, Endpoint, EndpointSecret, EndpointSpec, EndpointState, Filter, Head};
@@ -111,12 +112,10 @@ impl Slot {
 impl Webhooks {
     /// Opens the endpoints of a workspace; nothing is pushed yet.
     pub fn open(
-        store: Arc<dyn Store>,
-        writer: WriterHandle,
+        (store, writer, clock): (Arc<dyn Store>, WriterHandle, Arc<dyn Clock>),
         topics: Topics,
-        clock: Arc<dyn Clock>,
         settings: &WebhookSettings,
-        salt: Salt,
+        workspace: &Workspace,
     ) -> Result<Self, AppError> {
         let mut slots = BTreeMap::new();
         for endpoint in kept::<Endpoint>(store.as_ref(), ENDPOINTS)? {
@@ -132,7 +131,7 @@ impl Webhooks {
             clock,
             sender: WebhookSender::new(settings),
             reach: settings.reach,
-            salt,
+            salt: workspace.salt(),
             breakers: Breakers::default(),
             slots: Mutex::new(slots),
             changing: Mutex::new(()),
@@ -144,6 +143,18 @@ impl Webhooks {
     /// The breakers of the destinations.
     pub fn breakers(&self) -> &Breakers {
         &self.breakers
+    }
+
+    /// Closes a breaker by hand and tries what waited for it at once.
+    pub fn reset_breaker(&self, name: &str) -> bool {
+        let was_known = self.breakers.reset(name);
+        for slot in self.slots.lock().values_mut() {
+            if slot.cursor.head.is_none() {
+                slot.not_before = Timestamp(0);
+            }
+        }
+        self.rest.1.notify_all();
+        was_known
     }
 
     /// Starts the threads.

@@ -2,6 +2,7 @@
 
 pub(crate) mod apply;
 pub(crate) mod backup;
+pub(crate) mod breakers;
 pub(crate) mod completions;
 pub(crate) mod dead_letters;
 pub(crate) mod demo;
@@ -20,7 +21,9 @@ pub(crate) mod restore;
 pub(crate) mod serve;
 pub(crate) mod settings;
 pub(crate) mod test;
+pub(crate) mod topics;
 pub(crate) mod validate;
+pub(crate) mod webhooks;
 pub(crate) mod why;
 
 use anyhow::Result;
@@ -50,6 +53,9 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Decisions(args) => listing::decisions(&args),
         Command::Tasks(args) => listing::tasks(&args),
         Command::DeadLetters(args) => dead_letters::run(&args),
+        Command::Topics(args) => topics::run(&args),
+        Command::Webhooks(args) => webhooks::run(&args),
+        Command::Breakers(args) => breakers::run(&args),
         Command::Keys(args) => keys::run(&args),
         Command::Settings(args) => settings::run(&args),
         Command::Doctor(args) => doctor::run(&args),
