@@ -7,6 +7,7 @@
 //! - [`email`]: one outgoing e-mail to signed RFC 5322 bytes
 //! - [`smtp`] and [`file`]: the two transports behind [`EmailTransport`], with one [`Outcome`]
 //! - [`webhook`]: a POST to a URL, signed, with the same [`Outcome`]
+//! - [`provider`]: connectors to CRM, marketing, support and chat systems, behind one port
 //! - [`tracking`]: signed links, open pixel, and telling people's clicks from machines'
 //! - [`bounce`]: delivery reports and complaints to facts
 
@@ -15,6 +16,7 @@ pub mod email;
 pub mod file;
 mod html;
 mod outcome;
+pub mod provider;
 mod redact;
 pub mod smtp;
 pub mod template;

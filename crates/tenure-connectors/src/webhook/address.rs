@@ -51,7 +51,7 @@ pub(super) fn check_ip(ip: IpAddr, reach: Reach) -> Result<(), &'static str> {
 }
 
 /// Whether a URL may be requested, as far as it says by itself; names are checked again when they are looked up.
-pub(super) fn check_url(url: &str, reach: Reach) -> Result<Uri, &'static str> {
+pub(crate) fn check_url(url: &str, reach: Reach) -> Result<Uri, &'static str> {
     let uri: Uri = url.parse().map_err(|_| "the URL is not valid")?;
     if !matches!(uri.scheme_str(), Some("http" | "https")) {
         return Err("the URL must begin with `https://` or `http://`");

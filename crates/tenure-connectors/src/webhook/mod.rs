@@ -9,12 +9,14 @@ mod sign;
 use std::fmt;
 use std::time::Duration;
 
+use serde::Serialize;
 use ureq::Agent;
 use ureq::http::{StatusCode, header};
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::DefaultConnector;
 
 pub use address::Reach;
+pub(crate) use address::check_url;
 pub use sign::{SecretError, WebhookSecret};
 
 use crate::outcome::{Outcome, Stage};
@@ -97,7 +99,7 @@ impl PreparedWebhook {
 }
 
 /// What an attempt led to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Attempt {
     /// What is known afterwards.
     pub outcome: Outcome,
@@ -126,23 +128,8 @@ pub struct WebhookSender {
 impl WebhookSender {
     /// A sender; it connects when it is used.
     pub fn new(settings: &WebhookSettings) -> Self {
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            // A proxy would look names up where nobody checks the address.
-            .proxy(None)
-            .user_agent(concat!("Tenure/", env!("CARGO_PKG_VERSION")))
-            .timeout_connect(Some(CONNECT_TIMEOUT.min(settings.timeout)))
-            .timeout_global(Some(settings.timeout))
-            .max_idle_age(IDLE_TIMEOUT)
-            .build();
-        let resolver = address::GuardedResolver {
-            inner: DefaultResolver::default(),
-            reach: settings.reach,
-        };
         Self {
-            agent: Agent::with_parts(config, DefaultConnector::default(), resolver),
+            agent: agent(settings.reach, settings.timeout),
             secret: settings.secret.clone(),
         }
     }
@@ -197,6 +184,26 @@ impl WebhookSender {
     }
 }
 
+/// A client that reaches only what it may, follows no redirect, and takes at most `timeout` for a request.
+pub(crate) fn agent(reach: Reach, timeout: Duration) -> Agent {
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        // A proxy would look names up where nobody checks the address.
+        .proxy(None)
+        .user_agent(concat!("Tenure/", env!("CARGO_PKG_VERSION")))
+        .timeout_connect(Some(CONNECT_TIMEOUT.min(timeout)))
+        .timeout_global(Some(timeout))
+        .max_idle_age(IDLE_TIMEOUT)
+        .build();
+    let resolver = address::GuardedResolver {
+        inner: DefaultResolver::default(),
+        reach,
+    };
+    Agent::with_parts(config, DefaultConnector::default(), resolver)
+}
+
 fn answered(status: StatusCode) -> Outcome {
     let words = status.canonical_reason().unwrap_or("no reason given");
     if status.is_success() {
@@ -225,7 +232,7 @@ fn answered(status: StatusCode) -> Outcome {
 }
 
 /// Errors before the request could go out leave nothing behind; after any other it may have arrived.
-fn failed(error: &ureq::Error) -> Outcome {
+pub(crate) fn failed(error: &ureq::Error) -> Outcome {
     use std::io::ErrorKind;
     use ureq::{Error, Timeout};
     let not_sent = |reason: String| Outcome::NotSent { reason };
