@@ -3,7 +3,9 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    apply, backup, breakers, completions, dead_letters, demo, diff, doctor, enrollments, export, generate, import, init, keys, listing, messages, programs, restore, serve, settings, test, topics, validate, webhooks, why,
+    apply, backup, breakers, completions, dead_letters, demo, diff, doctor, enrollments, export,
+    generate, import, init, keys, listing, messages, programs, restore, serve, settings, test,
+    topics, validate, webhooks, why,
 };
 
 /// Tenure: the customer retention engine that proves itself.

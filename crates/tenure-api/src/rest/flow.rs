@@ -241,7 +241,7 @@ mod tests {
         );
         assert!(allowed(2, now));
         assert_eq!(flow.take([1; 32], now).reset_seconds, 1);
-        let later = now + Duration::from_millis(1_000);
+        let later = now + Duration::from_secs(1);
         assert_eq!([0; 3].map(|_| allowed(1, later)), [true, true, false]);
     }
 

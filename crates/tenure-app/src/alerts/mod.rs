@@ -322,10 +322,7 @@ mod tests {
         let behind = |lag| Sight { lag, ..calm() };
         assert_eq!(alerts.judge(&behind(100), Timestamp(0)), []);
         let lasting = Timestamp(RAISED_AFTER_MS);
-        assert_eq!(
-            names(&alerts.judge(&behind(150), lasting)),
-            [("lag", true)]
-        );
+        assert_eq!(names(&alerts.judge(&behind(150), lasting)), [("lag", true)]);
         for minute in 2..10 {
             let at = Timestamp(minute * MINUTE_MS);
             assert_eq!(alerts.judge(&behind(60), at), [], "between is neither");

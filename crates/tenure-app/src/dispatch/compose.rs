@@ -188,9 +188,8 @@ impl Composer {
         let from = self.policy.from.as_deref();
         let from = from.or(self.settings.from.as_deref());
         let from = from.ok_or("no sender: set `from:` in the policy, or TENURE_FROM")?;
-        let address = |field, text| {
-            EmailAddress::parse(field, text).map_err(|error| error.to_string())
-        };
+        let address =
+            |field, text| EmailAddress::parse(field, text).map_err(|error| error.to_string());
         let escaped = text.replace('&', "&amp;").replace('<', "&lt;");
         let email = OutgoingEmail {
             message_id: id.to_owned(),

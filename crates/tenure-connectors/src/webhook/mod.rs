@@ -157,7 +157,9 @@ impl WebhookSender {
             .header("Idempotency-Key", id);
         if !secrets.is_empty() {
             let at_s = now_ms / 1_000;
-            let signatures = secrets.iter().map(|secret| secret.signature(id, at_s, body));
+            let signatures = secrets
+                .iter()
+                .map(|secret| secret.signature(id, at_s, body));
             request = request
                 .header("webhook-id", id)
                 .header("webhook-timestamp", at_s.to_string())

@@ -38,7 +38,9 @@ pub(crate) enum Webhooks {
     #[command(after_help = "Examples:\n  tenure webhooks skip whk_5f2c")]
     Skip(One),
     /// Give an endpoint a new secret; the old one signs too for a while
-    #[command(after_help = "Examples:\n  tenure webhooks rotate-secret whk_5f2c --overlap-hours 48")]
+    #[command(
+        after_help = "Examples:\n  tenure webhooks rotate-secret whk_5f2c --overlap-hours 48"
+    )]
     RotateSecret {
         /// Its id
         webhook: String,

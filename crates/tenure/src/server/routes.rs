@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tenure_api::{ApiState, FlowLimits};
 use tenure_api::ingest::IngestLimits;
+use tenure_api::{ApiState, FlowLimits};
 use tenure_app::node::Node;
 
 /// The tracking API, the JSON API, hosted pages, and what operators ask.

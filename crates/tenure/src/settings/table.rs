@@ -249,7 +249,10 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "alert_slack_url",
         "Incoming webhook of Slack that alerts are posted to.",
     ),
-    secret("alert_webhook_url", "URL that alerts are posted to as JSON."),
+    secret(
+        "alert_webhook_url",
+        "URL that alerts are posted to as JSON.",
+    ),
     count(
         "alert_dead_letters",
         1_000_000,
