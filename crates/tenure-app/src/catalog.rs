@@ -18,7 +18,7 @@ use tenure_store::StoreError;
 use tenure_store::row::PlanRow;
 
 /// Kinds of definition documents, by their first key.
-pub const KINDS: [&str; 5] = ["segment", "signal", "program", "policy", "test"];
+pub const KINDS: [&str; 6] = ["segment", "signal", "health", "program", "policy", "test"];
 /// The endings of template files.
 const TEMPLATE_ENDINGS: [&str; 4] = [".mjml", ".html", ".liquid", ".txt"];
 

@@ -20,6 +20,7 @@ pub mod publish;
 pub mod query;
 pub mod receipts;
 pub mod roots;
+pub mod sentiment;
 pub mod telemetry;
 pub mod topics;
 pub mod webhooks;

@@ -8,6 +8,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
 use serde::{Deserialize, Serialize};
+use tenure_core::health::HealthState;
 use tenure_core::id::{RootId, SubjectId};
 use tenure_core::log::Position;
 use tenure_core::subject::{Root, SubjectState};
@@ -16,7 +17,9 @@ use tenure_store::row::State;
 use tenure_store::{Store, StoreError};
 
 /// First byte of a stored state: the version of its encoding.
-const STATE_FORMAT: u8 = 1;
+const STATE_FORMAT: u8 = 2;
+/// The version before, which lacked the health at its end.
+const STATE_FORMAT_WITHOUT_HEALTH: u8 = 1;
 /// How many subjects are kept in memory; about 1 KB each.
 pub const DEFAULT_CACHED_SUBJECTS: usize = 300_000;
 
@@ -329,6 +332,13 @@ pub fn decode(bytes: &[u8]) -> Result<(Position, SubjectState), StoreError> {
         Some((&STATE_FORMAT, rest)) => {
             let Stored(position, state) =
                 postcard::from_bytes(rest).map_err(|_| damaged("cannot be decoded"))?;
+            Ok((position, state))
+        }
+        Some((&STATE_FORMAT_WITHOUT_HEALTH, rest)) => {
+            let nothing = postcard::to_extend(&HealthState::default(), rest.to_vec());
+            let bytes = nothing.map_err(|_| damaged("cannot be decoded"))?;
+            let Stored(position, state) =
+                postcard::from_bytes(&bytes).map_err(|_| damaged("cannot be decoded"))?;
             Ok((position, state))
         }
         Some(_) => Err(damaged("is of an unknown format")),

@@ -5,6 +5,7 @@
 
 use crate::diagnostic::{Diagnostic, Span};
 use crate::expr::Expr;
+use crate::health::HealthDef;
 
 /// A source file as given by the user.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -33,6 +34,8 @@ pub struct Definitions {
     pub segments: Vec<SegmentDef>,
     /// Signals.
     pub signals: Vec<SignalDef>,
+    /// Health.
+    pub health: Vec<HealthDef>,
     /// Programs.
     pub programs: Vec<ProgramDef>,
     /// The contact policy; at most one, defaults if none.

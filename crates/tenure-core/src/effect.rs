@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decision::Decision;
 use crate::define::Delivery;
+use crate::health::Zone;
 use crate::id::{AccountId, EnrollmentId, EventId, MessageId, PersonId, SubjectId, TaskId};
 use crate::time::Timestamp;
 
@@ -19,6 +20,8 @@ pub struct Output {
     pub events: Vec<EmittedEvent>,
     /// Changes of membership.
     pub memberships: Vec<MembershipChange>,
+    /// Health at midnights and at changes of zone.
+    pub health: Vec<HealthRecord>,
     /// Changes of enrollments, for listing and counting.
     pub enrollments: Vec<EnrollmentChange>,
     /// Decisions.
@@ -32,6 +35,7 @@ impl Output {
             && self.tasks.is_empty()
             && self.events.is_empty()
             && self.memberships.is_empty()
+            && self.health.is_empty()
             && self.enrollments.is_empty()
             && self.decisions.is_empty()
     }
@@ -42,6 +46,7 @@ impl Output {
         self.tasks.clear();
         self.events.clear();
         self.memberships.clear();
+        self.health.clear();
         self.enrollments.clear();
         self.decisions.clear();
     }
@@ -142,6 +147,35 @@ pub struct MembershipChange {
     pub entered: bool,
     /// When the condition flipped.
     pub at: Timestamp,
+}
+
+/// A subject's health at one moment, kept as history.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HealthRecord {
+    /// Who.
+    pub subject: SubjectId,
+    /// When.
+    pub at: Timestamp,
+    /// Why it is kept.
+    pub kind: HealthRecordKind,
+    /// The definition that applied; `None` if none did.
+    pub definition: Option<Box<str>>,
+    /// The score, 0 to 100; `None` if no component had data.
+    pub score: Option<f64>,
+    /// The zone, if there is a score.
+    pub zone: Option<Zone>,
+    /// The share of the weight that had data, 0 to 1.
+    pub coverage: f64,
+}
+
+/// Why a record of health is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HealthRecordKind {
+    /// The score of a midnight (UTC) that is another than that of the midnight before.
+    Daily,
+    /// The zone is another than it was.
+    Zone,
 }
 
 /// The present state of an enrollment, for listing; the engine's own copy is in the subject.

@@ -8,6 +8,7 @@
 //! unknown, `false and unknown` is false, `true or unknown` is true. A condition *holds* only
 //! when it is true.
 
+use crate::health::HealthField;
 use crate::time::Timestamp;
 use crate::value::Value;
 
@@ -66,6 +67,8 @@ pub enum Expr {
     Held(Box<Expr>, i64),
     /// How many people the account has.
     PeopleCount(Scope),
+    /// Something of the health of the subject or of its account.
+    Health(Scope, HealthField),
 }
 
 /// A comparison.

@@ -11,6 +11,7 @@ pub mod diagnostic;
 pub mod effect;
 pub mod engine;
 pub mod expr;
+pub mod health;
 pub mod id;
 pub mod keyed;
 pub mod lang;

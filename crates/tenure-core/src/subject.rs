@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::aggregate::Series;
 use crate::effect::EnrollmentStatus;
+use crate::health::HealthState;
 use crate::id::{AccountId, EnrollmentId, PersonId, RootId, SubjectId};
 use crate::keyed::Keyed;
 use crate::log::{Identifier, PlanVersion};
@@ -56,6 +57,9 @@ pub struct SubjectState {
     pub plan: PlanVersion,
     /// The earliest instant at which something could change though nothing happens.
     pub wake_at: Option<Timestamp>,
+    /// Its health: the zone, and what trends need. Last of what is stored: states of before there
+    /// was health are read by appending an empty one.
+    pub health: HealthState,
     /// Changed since it was last stored. Not itself stored.
     #[serde(skip)]
     pub dirty: bool,
@@ -141,6 +145,7 @@ impl SubjectState {
             conditions: Keyed::default(),
             segments: Vec::new(),
             signals_fired: BTreeMap::new(),
+            health: HealthState::default(),
             enrollments: Vec::new(),
             refusals: Vec::new(),
             contact: ContactState::default(),

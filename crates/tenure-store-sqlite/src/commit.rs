@@ -7,7 +7,7 @@ use tenure_store::row::{Person, PlanRow};
 
 use crate::key::Bits;
 use crate::tally::Tally;
-use crate::{audit, dedup, log, message, output, record, state};
+use crate::{audit, dedup, health, log, message, output, record, state};
 
 /// Writes all of a batch, in the order of its fields; gives the row that holds its event ids.
 pub(crate) fn apply(connection: &Connection, batch: &Batch) -> rusqlite::Result<Option<i64>> {
@@ -24,6 +24,7 @@ pub(crate) fn apply(connection: &Connection, batch: &Batch) -> rusqlite::Result<
     output::insert_decisions(connection, &batch.decisions)?;
     output::change_members(connection, &batch.memberships, &mut tally)?;
     output::change_enrollments(connection, &batch.enrollments, &mut tally)?;
+    health::insert(connection, &batch.health)?;
     output::insert_dead_letters(connection, &batch.dead_letters)?;
     if let Some(checkpoint) = &batch.checkpoint {
         state::checkpoint(connection, checkpoint, &mut tally)?;

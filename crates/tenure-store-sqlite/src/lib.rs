@@ -12,6 +12,7 @@ mod commit;
 mod connection;
 mod dedup;
 mod error;
+mod health;
 mod housekeeping;
 mod key;
 mod list;

@@ -11,7 +11,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use tenure_core::decision::Decision;
 use tenure_core::define::Audience;
-use tenure_core::effect::EnrollmentChange;
+use tenure_core::effect::{EnrollmentChange, HealthRecord};
 use tenure_core::id::{
     AccountId, DecisionId, EnrollmentId, EventId, MessageId, PersonId, RootId, SubjectId, TaskId,
 };
@@ -30,7 +30,7 @@ use crate::housekeeping::{self, Bell};
 use crate::key::Bits;
 use crate::list::Cursor;
 use crate::tally::{self, Counted};
-use crate::{audit, commit, log, message, migrate, output, record, state, timeline};
+use crate::{audit, commit, health, log, message, migrate, output, record, state, timeline};
 
 /// Pages a backup copies between two reports: 4 MiB.
 const BACKUP_STEP_PAGES: i32 = 1_024;
@@ -373,6 +373,15 @@ impl Store for SqliteStore {
     fn tasks(&self, filter: &TaskFilter, page: &Page) -> Result<Vec<row::Task>, StoreError> {
         let after = Cursor::new(page.after_instant::<TaskId>()?);
         self.read(|connection| output::tasks(connection, filter, after, page))
+    }
+
+    fn health_history(
+        &self,
+        subject: SubjectId,
+        page: &Page,
+    ) -> Result<Vec<HealthRecord>, StoreError> {
+        let after = page.after_instant::<u8>()?;
+        self.read(|connection| health::history(connection, subject, after, page))
     }
 
     fn members(&self, segment: &str, page: &Page) -> Result<Vec<row::Member>, StoreError> {

@@ -1,7 +1,9 @@
 //! A batch: everything one commit writes, as plain data.
 
 use tenure_core::decision::Decision;
-use tenure_core::effect::{EnrollmentChange, MembershipChange, MessageIntent, TaskIntent};
+use tenure_core::effect::{
+    EnrollmentChange, HealthRecord, MembershipChange, MessageIntent, TaskIntent,
+};
 use tenure_core::id::{EventId, MessageId, PersonId, SubjectId, TaskId};
 use tenure_core::log::Position;
 use tenure_core::time::Timestamp;
@@ -39,6 +41,8 @@ pub struct Batch {
     pub memberships: Vec<MembershipChange>,
     /// Changes of enrollments, in order; the last of an enrollment wins.
     pub enrollments: Vec<EnrollmentChange>,
+    /// Health of subjects, in order; the last of a subject, instant and kind counts.
+    pub health: Vec<HealthRecord>,
     /// Log entries that could not be processed.
     pub dead_letters: Vec<row::DeadLetter>,
 
@@ -128,6 +132,7 @@ impl Batch {
         self.decisions.append(&mut later.decisions);
         self.memberships.append(&mut later.memberships);
         self.enrollments.append(&mut later.enrollments);
+        self.health.append(&mut later.health);
         self.dead_letters.append(&mut later.dead_letters);
         self.dispatched.append(&mut later.dispatched);
         self.suppressions.append(&mut later.suppressions);

@@ -174,6 +174,13 @@ pub trait Store: Send + Sync {
     ) -> Result<Vec<Position>, StoreError>;
     /// People of an account in id order.
     fn people_of(&self, account: AccountId, page: &Page) -> Result<Vec<PersonId>, StoreError>;
+    /// The history of a subject's health, newest first (page cursor: instant and
+    /// [`query::health_kind_number`]).
+    fn health_history(
+        &self,
+        subject: SubjectId,
+        page: &Page,
+    ) -> Result<Vec<tenure_core::effect::HealthRecord>, StoreError>;
     /// Dead letters, newest first.
     fn dead_letters(&self, page: &Page) -> Result<Vec<row::DeadLetter>, StoreError>;
 

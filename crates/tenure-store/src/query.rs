@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use tenure_core::decision::Decision;
 use tenure_core::define::Audience;
-use tenure_core::effect::{EnrollmentChange, EnrollmentStatus};
+use tenure_core::effect::{EnrollmentChange, EnrollmentStatus, HealthRecordKind};
 use tenure_core::id::{PersonId, SubjectId};
 use tenure_core::time::Timestamp;
 
@@ -174,6 +174,14 @@ impl TaskFilter {
             && self
                 .audience
                 .is_none_or(|audience| audience == audience_of(intent.subject))
+    }
+}
+
+/// The number of a kind of record of health: of two of one instant the change of zone is the newer.
+pub fn health_kind_number(kind: HealthRecordKind) -> u8 {
+    match kind {
+        HealthRecordKind::Daily => 0,
+        HealthRecordKind::Zone => 1,
     }
 }
 

@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     apply, backup, breakers, completions, dead_letters, demo, diff, doctor, enrollments, export,
-    generate, import, init, keys, listing, messages, programs, restore, serve, settings, test,
-    topics, validate, webhooks, why,
+    generate, health, import, init, keys, listing, messages, programs, restore, serve, settings,
+    test, topics, validate, webhooks, why,
 };
 
 /// Tenure: the customer retention engine that proves itself.
@@ -48,6 +48,8 @@ pub(crate) enum Command {
     Test(test::Test),
     /// Explain what a program decided about somebody
     Why(why::Why),
+    /// Show the health of an account or a person, with its reasons
+    Health(health::Health),
     /// Import history from CSV or JSONL
     Import(import::Import),
     /// Export events and profiles

@@ -29,7 +29,7 @@ pub(super) struct DefinitionsRow {
 /// A definition or template.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct DefinitionRow {
-    /// `segment`, `signal`, `program`, `policy`, `test` or `template`.
+    /// `segment`, `signal`, `health`, `program`, `policy`, `test` or `template`.
     kind: String,
     name: String,
     /// Language of a template's variant.

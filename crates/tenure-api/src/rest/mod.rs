@@ -5,6 +5,7 @@ mod dead_letters;
 mod definitions;
 mod flow;
 mod guard;
+mod health;
 mod idempotency;
 mod params;
 mod programs;
@@ -98,6 +99,11 @@ fn documented() -> Guarded {
         .routes(Scope::ProfilesRead, routes!(subjects::accounts))
         .routes(Scope::ProfilesRead, routes!(subjects::account))
         .routes(Scope::ProfilesRead, routes!(subjects::account_timeline))
+        .routes(Scope::ProfilesRead, routes!(health::account_health))
+        .routes(Scope::ProfilesRead, routes!(health::account_health_history))
+        .routes(Scope::ProfilesRead, routes!(health::person_health))
+        .routes(Scope::ProfilesWrite, routes!(health::rate))
+        .routes(Scope::ProfilesRead, routes!(health::person_health_history))
         .routes(Scope::ProfilesRead, routes!(subjects::segments))
         .routes(Scope::ProfilesRead, routes!(subjects::segment))
         .routes(Scope::ProfilesRead, routes!(subjects::members))

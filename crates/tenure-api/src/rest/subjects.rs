@@ -16,7 +16,7 @@ use super::{Answer, Done, Rows, answer, query};
 use crate::ApiState;
 use crate::problem::Problem;
 
-fn known(node: &Node, subject: SubjectId) -> Result<SubjectState, Problem> {
+pub(super) fn known(node: &Node, subject: SubjectId) -> Result<SubjectState, Problem> {
     let what = if subject.person().is_some() {
         "person"
     } else {
@@ -36,7 +36,7 @@ pub(super) fn person_id(text: &str) -> Result<PersonId, Problem> {
     text.parse().map_err(|_| Problem::not_found("person", text))
 }
 
-fn account_id(text: &str) -> Result<AccountId, Problem> {
+pub(super) fn account_id(text: &str) -> Result<AccountId, Problem> {
     text.parse()
         .map_err(|_| Problem::not_found("account", text))
 }

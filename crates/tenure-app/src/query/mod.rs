@@ -3,6 +3,7 @@
 //! Stored states stand at the last checkpoint, some seconds back. What was told since is read from
 //! the end of the log, so that somebody who just sent an event finds it.
 
+mod health;
 mod program;
 mod subject;
 mod tail;

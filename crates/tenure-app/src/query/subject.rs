@@ -120,7 +120,7 @@ impl Query<'_> {
     }
 
     /// What a person was merged into, to the end.
-    fn current(&self, id: SubjectId) -> Result<SubjectId, StoreError> {
+    pub(super) fn current(&self, id: SubjectId) -> Result<SubjectId, StoreError> {
         let SubjectId::Person(mut person) = id else {
             return Ok(id);
         };

@@ -29,7 +29,8 @@ impl Tail {
         Ok(Self { chunks, from })
     }
 
-    fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+    /// The entries, oldest first.
+    pub(super) fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
         self.chunks
             .iter()
             .flat_map(|chunk| decode(chunk.first, &chunk.bytes).flatten())

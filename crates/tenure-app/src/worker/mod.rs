@@ -313,6 +313,7 @@ impl Worker {
             tasks: out.tasks,
             decisions: out.decisions,
             memberships: out.memberships,
+            health: out.health,
             enrollments: out.enrollments,
             ..Batch::default()
         };
@@ -328,6 +329,7 @@ impl Worker {
             && batch.tasks.is_empty()
             && batch.decisions.is_empty()
             && batch.memberships.is_empty()
+            && batch.health.is_empty()
             && batch.enrollments.is_empty()
             && out.events.is_empty();
         let still = batch

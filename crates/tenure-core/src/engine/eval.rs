@@ -44,7 +44,7 @@ pub(crate) enum Val<'a> {
 }
 
 /// An answer and when it could change though nothing happens.
-type Timed<T> = (T, Option<Timestamp>);
+pub(super) type Timed<T> = (T, Option<Timestamp>);
 
 impl<'a> Scene<'a> {
     /// The scene of a subject of a root.
@@ -288,7 +288,7 @@ impl<'a> Scene<'a> {
         series.covers(reach_ms(aggregate)).then_some(series)
     }
 
-    fn eval(&self, expr: &'a Expr) -> Timed<Val<'a>> {
+    pub(super) fn eval(&self, expr: &'a Expr) -> Timed<Val<'a>> {
         match expr {
             Expr::Literal(value) => (Val::of(value), None),
             Expr::Duration(ms) => (number(*ms as f64), None),
@@ -302,6 +302,7 @@ impl<'a> Scene<'a> {
             Expr::Since(inner) => self.distance(inner, 1.0),
             Expr::Until(inner) => self.distance(inner, -1.0),
             Expr::Arithmetic(operator, left, right) => self.arithmetic(*operator, left, right),
+            Expr::Health(scope, field) => self.health(*scope, *field),
             Expr::PeopleCount(_) => (
                 self.people_count.map_or(Val::Unknown, |n| number(n as f64)),
                 None,
@@ -516,7 +517,7 @@ fn equality(op: Comparison, equal: bool) -> Option<bool> {
 }
 
 /// In how many whole milliseconds `difference + slope * ms` first compares differently with zero.
-fn crossing_ms(op: Comparison, difference: f64, slope: f64) -> Option<i64> {
+pub(super) fn crossing_ms(op: Comparison, difference: f64, slope: f64) -> Option<i64> {
     if slope == 0.0 {
         return None;
     }

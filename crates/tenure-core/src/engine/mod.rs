@@ -6,9 +6,12 @@
 mod cx;
 mod entry;
 pub(crate) mod eval;
+mod evidence;
+mod health;
 mod hooks;
 mod identity;
 mod notice;
+pub(crate) mod score;
 mod switch;
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ use crate::subject::ConditionState;
 
 use super::cx::audience;
 use super::eval::{Scene, earliest};
+use super::evidence::evidence;
 use super::{Cx, hooks};
 
 /// How often one entry may make steps run in one root; a circle of programs that set each other's
@@ -80,6 +81,10 @@ impl Cx<'_> {
 
     fn evaluate(&mut self, subject: SubjectId, index: ConditionIndex) {
         let plan = self.plan;
+        if let Some(health) = plan.health_at(index) {
+            self.evaluate_health(subject, health);
+            return;
+        }
         let condition = &plan.conditions[index.0 as usize];
         let state = self.root.subject(subject);
         let Some(known) = state
@@ -193,6 +198,7 @@ impl Cx<'_> {
         }
         state.signals_fired.insert(signal.name.clone(), now);
         let account = state.account;
+        let told = evidence(&Scene::of(self.plan, self.root, subject, now), signal);
         let id = self.plan.salt.hash(
             "signal",
             &[
@@ -207,9 +213,9 @@ impl Cx<'_> {
             account: account.or(subject.account()),
             name: format!("signal:{}", signal.name).into(),
             occurred_at: now,
-            properties: signal.evidence.clone(),
+            properties: told.clone(),
         });
-        hooks::on_signal(self, subject, &signal.name, &signal.evidence);
+        hooks::on_signal(self, subject, &signal.name, &told);
     }
 
     /// Begins to keep a condition for a subject, if the history it needs is there.

@@ -27,7 +27,7 @@ pub(super) fn name_text(name: &str) -> String {
     let first = parts.next().unwrap_or_default();
     let plain = first.starts_with(starts_name)
         && !KEYWORDS.contains(&first)
-        && !["account", "event", "now"].contains(&first)
+        && !["account", "event", "health", "now"].contains(&first)
         && std::iter::once(first)
             .chain(parts)
             .all(|part| !part.is_empty() && part.chars().all(continues_name));
@@ -158,6 +158,10 @@ impl Printer {
             Expr::PeopleCount(scope) => {
                 self.scope(*scope, out);
                 out.push_str("people()");
+            }
+            Expr::Health(scope, field) => {
+                self.scope(*scope, out);
+                out.push_str(field.text());
             }
         }
     }

@@ -3,7 +3,9 @@
 use crate::define::Audience;
 use crate::diagnostic::Span;
 use crate::expr::{Comparison, Expr, Operator, Scope};
+use crate::health::HealthField;
 use crate::lang::finding::Finding;
+use crate::lang::nearest::did_you_mean;
 use crate::lang::parse::parse;
 use crate::lang::tree::{Name, Node, NodeKind};
 use crate::lang::{MAX_CONDITION_DEPTH, MAX_FINDINGS, MAX_WINDOW_MS};
@@ -32,12 +34,17 @@ pub(super) enum Wanted {
     Condition,
     Filter,
     Number,
+    /// A number or a duration.
+    Measure,
 }
 
 /// A checked text.
 #[derive(Debug)]
 pub(super) struct Checked {
     pub(super) expr: Expr,
+    /// Of a measure: whether it is a duration (else a number); `None` where only the value of a
+    /// trait can tell.
+    pub(super) duration: Option<bool>,
     /// What is allowed but probably not meant.
     pub(super) warnings: Vec<Finding>,
 }
@@ -60,9 +67,10 @@ pub(super) fn checked(
         findings,
         warnings: Vec::new(),
     };
-    let expr = match wanted {
-        Wanted::Condition | Wanted::Filter => checker.condition(&node),
-        Wanted::Number => checker.number(&node),
+    let (expr, found) = match wanted {
+        Wanted::Condition | Wanted::Filter => (checker.condition(&node), Type::Condition),
+        Wanted::Number => (checker.number(&node), Type::Number),
+        Wanted::Measure => checker.measure(&node),
     };
     if checker.findings.is_empty() && depth(&expr) > MAX_CONDITION_DEPTH {
         checker.findings.push(
@@ -77,6 +85,10 @@ pub(super) fn checked(
     if checker.findings.is_empty() {
         return Ok(Checked {
             expr,
+            duration: match found {
+                Type::Any | Type::Quantity => None,
+                other => Some(other == Type::Duration),
+            },
             warnings: checker.warnings,
         });
     }
@@ -182,6 +194,22 @@ impl Checker {
         expr
     }
 
+    fn measure(&mut self, node: &Node) -> Typed {
+        let (expr, found) = self.value(node);
+        if !matches!(
+            found,
+            Type::Any | Type::Number | Type::Quantity | Type::Duration
+        ) {
+            self.report(
+                "not-a-number",
+                node.span,
+                format!("this is {}, not a number", found.words()),
+                "count something, divide two numbers, or write `since(…)` for a duration",
+            );
+        }
+        (expr, found)
+    }
+
     /// A value that may be compared; conditions are refused.
     fn operand(&mut self, node: &Node) -> Typed {
         let (expr, found) = self.value(node);
@@ -257,7 +285,44 @@ impl Checker {
                 "write `now()`",
             );
         }
+        if scope != Scope::Event && !name.quoted && name.parts[0] == "health" {
+            return self.health(scope, &name, span);
+        }
         (Expr::Trait(scope, name.dotted().into()), Type::Any)
+    }
+
+    /// `health` and what can be asked of it.
+    fn health(&mut self, scope: Scope, name: &Name, span: Span) -> Typed {
+        let asked = name.parts[1..].join(".");
+        let field = if asked.is_empty() {
+            Some(HealthField::Score)
+        } else {
+            let mut known = HealthField::NAMES.into_iter();
+            known
+                .find(|(known, _)| *known == asked)
+                .map(|(_, field)| field)
+        };
+        let Some(field) = field else {
+            let names = HealthField::NAMES.map(|(name, _)| name);
+            let help = did_you_mean(&asked, names).unwrap_or_else(|| {
+                format!(
+                    "health has {}; a trait of this name is written in backticks",
+                    names.join(", ")
+                )
+            });
+            self.report(
+                "unknown-health",
+                span,
+                format!("health has no `{asked}`"),
+                help,
+            );
+            return NOTHING;
+        };
+        let found = match field {
+            HealthField::Zone => Type::Text,
+            _ => Type::Number,
+        };
+        (Expr::Health(scope, field), found)
     }
 
     /// Whose value a name means, and the name without its scope.
@@ -705,6 +770,7 @@ pub(super) fn depth(expr: &Expr) -> usize {
         | Expr::Trait(..)
         | Expr::Now
         | Expr::InSegment(..)
+        | Expr::Health(..)
         | Expr::PeopleCount(_) => 0,
         Expr::Aggregate(_, aggregate) => aggregate.filter.as_deref().map_or(0, depth),
         Expr::In(inner, _) => depth(inner).max(1),

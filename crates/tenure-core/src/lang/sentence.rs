@@ -1,6 +1,7 @@
 //! An expression as an English sentence, for pages, decisions and `tenure why`.
 
 use crate::expr::{Aggregate, Comparison, Expr, Function, Operator, Scope, Window};
+use crate::health::HealthField;
 use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
 use crate::value::Value;
 
@@ -162,6 +163,7 @@ impl Words {
             Expr::Arithmetic(operator, left, right) => self.arithmetic(*operator, left, right),
             Expr::PeopleCount(Scope::Account) => "the account's number of people".into(),
             Expr::PeopleCount(_) => "the number of people".into(),
+            Expr::Health(scope, field) => health_words(*scope, *field),
             other => format!("({})", self.condition(other)),
         }
     }
@@ -181,6 +183,23 @@ impl Words {
             Operator::Divide => "divided by",
         };
         format!("{} {word} {}", side(left), side(right))
+    }
+}
+
+/// `the account's health zone`.
+fn health_words(scope: Scope, field: HealthField) -> String {
+    let words = match field {
+        HealthField::Score => "health".to_owned(),
+        HealthField::Zone => "health zone".to_owned(),
+        HealthField::Coverage => "the share of health that has data".to_owned(),
+        HealthField::Trend(days) => format!("the change of health over {days} days"),
+    };
+    match (scope, field) {
+        (Scope::Account, HealthField::Score | HealthField::Zone) => {
+            format!("the account's {words}")
+        }
+        (Scope::Account, _) => format!("{words} at the account"),
+        _ => words,
     }
 }
 

@@ -157,6 +157,7 @@ impl Lexer<'_> {
                     "and" | "or" | "not" => TokenKind::Name(Name {
                         parts: vec![taken.into()],
                         quoted: false,
+                        second_quoted: false,
                     }),
                     symbol => TokenKind::Symbol(symbol),
                 };
@@ -230,9 +231,11 @@ impl Lexer<'_> {
     fn name(&mut self) -> TokenKind {
         let start = self.at;
         let quoted = self.peek() == Some('`');
+        let mut second_quoted = false;
         let mut parts = Vec::new();
         loop {
             if self.peek() == Some('`') {
+                second_quoted |= parts.len() == 1;
                 let part_start = self.at;
                 match self.quoted('`') {
                     Some(part) if !part.is_empty() => parts.push(part),
@@ -275,7 +278,11 @@ impl Lexer<'_> {
                     "name the property after the dot, or remove the dot",
                 );
             } else {
-                return TokenKind::Name(Name { parts, quoted });
+                return TokenKind::Name(Name {
+                    parts,
+                    quoted,
+                    second_quoted,
+                });
             }
         }
     }

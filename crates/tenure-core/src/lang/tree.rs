@@ -11,6 +11,8 @@ pub(super) struct Name {
     pub(super) parts: Vec<String>,
     /// Whether the first part was in backticks: then it is neither a keyword nor a scope.
     pub(super) quoted: bool,
+    /// Whether the second part was.
+    pub(super) second_quoted: bool,
 }
 
 impl Name {
@@ -23,7 +25,8 @@ impl Name {
     pub(super) fn without(&self, scope: &str) -> Option<Self> {
         (!self.quoted && self.parts.len() > 1 && self.parts[0] == scope).then(|| Self {
             parts: self.parts[1..].to_vec(),
-            quoted: false,
+            quoted: self.second_quoted,
+            second_quoted: false,
         })
     }
 }

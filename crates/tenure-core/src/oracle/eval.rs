@@ -4,8 +4,9 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use crate::expr::{Aggregate, Comparison, Expr, Function, Operator, Scope};
+use crate::health::HealthField;
 use crate::id::SubjectId;
-use crate::plan::PropertyMap;
+use crate::plan::{PropertyMap, is_own_event};
 use crate::time::Timestamp;
 use crate::value::Value;
 
@@ -84,8 +85,17 @@ impl Asked<'_> {
                 };
                 number(self.oracle.facts.people_count(account, self.moment.known) as f64)
             }
+            Expr::Health(scope, field) => self.health(self.whose(*scope)?, *field),
             _ => self.truth_of(expr, event).map(flag),
         }
+    }
+
+    fn health(&self, subject: SubjectId, field: HealthField) -> Option<Val> {
+        if field == HealthField::Zone {
+            let zone = self.oracle.zone(subject, self.moment)?;
+            return Some(Val::Plain(Value::text(zone.as_str())));
+        }
+        number(Asked { subject, ..*self }.health_number(field)?)
     }
 
     /// What only ever answers yes or no.
@@ -164,7 +174,8 @@ impl Asked<'_> {
         };
         let events = self.oracle.facts.events(subject, known);
         let counted = events.into_iter().filter(|(event, properties)| {
-            let named = *aggregate.event == *"*" || *event.name == *aggregate.event;
+            let any = *aggregate.event == *"*" && !is_own_event(&event.name);
+            let named = any || *event.name == *aggregate.event;
             named && inside(event.occurred_at) && passes(properties)
         });
         let mut counted: Vec<_> = counted.collect();

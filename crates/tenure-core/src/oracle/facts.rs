@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::id::{AccountId, PersonId, SubjectId};
 use crate::log::{Body, Entry, Event};
 use crate::plan::PropertyMap;
+use crate::time::Timestamp;
 use crate::value::Value;
 
 #[derive(Debug)]
@@ -28,6 +29,11 @@ impl<'a> Facts<'a> {
 
     fn known(&self, known: usize) -> impl DoubleEndedIterator<Item = &'a Body<'a>> {
         self.entries[..known].iter().map(|entry| &entry.body)
+    }
+
+    /// How many entries are known just before an instant.
+    pub(super) fn known_before(&self, at: Timestamp) -> usize {
+        self.entries.partition_point(|entry| entry.received_at < at)
     }
 
     /// Who a person turned out to be.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::expr::Expr;
 use crate::log::{Body, Entry};
 use crate::plan::parts;
-use crate::time::Timestamp;
+use crate::time::{DAY_MS, Timestamp};
 use crate::value::Value;
 
 use super::Moment;
@@ -46,7 +46,13 @@ impl Constants {
     }
 }
 
-pub(super) fn moments(entries: &[Entry<'_>], exprs: &[&Expr], end: Timestamp) -> Vec<Moment> {
+/// `midnights` says whether anything is asked that changes with the day.
+pub(super) fn moments(
+    entries: &[Entry<'_>],
+    exprs: &[&Expr],
+    end: Timestamp,
+    midnights: bool,
+) -> Vec<Moment> {
     let mut constants = Constants::default();
     for expr in exprs {
         Constants::of(expr, &mut constants);
@@ -71,6 +77,10 @@ pub(super) fn moments(entries: &[Entry<'_>], exprs: &[&Expr], end: Timestamp) ->
         }
     }
     let start = entries.first().map_or(end.0, |entry| entry.received_at.0);
+    if midnights {
+        let days = start.div_euclid(DAY_MS)..=end.0.div_euclid(DAY_MS);
+        instants.extend(days.map(|day| day * DAY_MS));
+    }
     let inside = |at: &i64| *at > start && *at <= end.0;
     let mut out = BTreeSet::new();
     // Each instant, the one just before it, and the one just after: `>` flips a millisecond after

@@ -6,6 +6,7 @@
 
 mod eval;
 mod facts;
+mod health;
 mod instants;
 
 use std::cell::RefCell;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 
 use crate::define::Definitions;
 use crate::expr::Expr;
+use crate::health::{Zone, expressions};
 use crate::id::SubjectId;
 use crate::lang::canonical;
 use crate::log::Entry;
@@ -21,6 +23,7 @@ use crate::value::Value;
 
 use eval::Asked;
 use facts::Facts;
+pub use health::Health;
 
 /// One moment: an instant, and how many entries are known at it. At one instant there is a moment
 /// before each entry received then, and one after.
@@ -51,11 +54,12 @@ pub struct Oracle<'a> {
     facts: Facts<'a>,
     moments: Vec<Moment>,
     histories: RefCell<BTreeMap<(SubjectId, String), History>>,
+    zones: RefCell<BTreeMap<SubjectId, Vec<Option<Zone>>>>,
 }
 
 impl<'a> Oracle<'a> {
     /// An oracle over these entries, until `end`. `asked` are the expressions it will be asked
-    /// about: they and the segments decide at which instants anything could flip.
+    /// about: they, the segments and health decide at which instants anything could flip.
     pub fn new(
         definitions: &'a Definitions,
         entries: &'a [Entry<'a>],
@@ -63,12 +67,18 @@ impl<'a> Oracle<'a> {
         end: Timestamp,
     ) -> Self {
         let segments = definitions.segments.iter().map(|def| &def.when.expr);
-        let all: Vec<&Expr> = segments.chain(asked.iter().copied()).collect();
+        let health = definitions.health.iter().flat_map(expressions);
+        let all: Vec<&Expr> = segments
+            .chain(health)
+            .chain(asked.iter().copied())
+            .collect();
+        let days = !definitions.health.is_empty();
         Self {
             definitions,
             facts: Facts::new(entries),
-            moments: instants::moments(entries, &all, end),
+            moments: instants::moments(entries, &all, end, days),
             histories: RefCell::default(),
+            zones: RefCell::default(),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::log::{Body, Entry, Event, Merge, Position};
 use crate::subject::SeriesKey;
 use crate::time::Timestamp;
 
-use super::{EventIndex, Plan, PropertyMap, SeriesSpec};
+use super::{EventIndex, Plan, PropertyMap, SeriesSpec, is_own_event};
 
 /// Subjects are kept in so many ordered maps by the top bits of their ids, which are hashes, so
 /// that each map is shallow.
@@ -75,7 +75,12 @@ impl<'a> Backfill<'a> {
     }
 
     fn event(&mut self, event: &Event<'_>, received_at: Timestamp) {
-        let index = self.events.get(&*event.name).unwrap_or(&self.any_event);
+        let known = self.events.get(&*event.name);
+        let index = match known {
+            Some(index) => index,
+            None if is_own_event(&event.name) => return,
+            None => &self.any_event,
+        };
         if index.person.is_empty() && index.account.is_empty() {
             return;
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::define::{Definitions, Entry, ProgramDef, SignalDef};
+use crate::define::{Audience, Definitions, Entry, ProgramDef, SignalDef};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::program::{Program, ProgramIndex};
 use crate::{policy, program};
@@ -17,6 +17,9 @@ pub(super) fn compile(sources: PlanSources) -> Result<Plan, Vec<Diagnostic>> {
     let mut diagnostics = Vec::new();
     report_repeated_names(definitions, &mut diagnostics);
     program::report_circles(definitions, &mut diagnostics);
+    for audience in [Audience::Account, Audience::Person] {
+        conditions.health(audience);
+    }
     let segments = segments(definitions, &mut conditions);
     let signals = signals(definitions, &mut conditions);
     let programs = programs(&sources, &mut conditions, &mut diagnostics);
@@ -55,6 +58,7 @@ pub(super) fn compile(sources: PlanSources) -> Result<Plan, Vec<Diagnostic>> {
         conditions: conditions.conditions,
         segments,
         signals,
+        healths: conditions.healths,
         program_index,
         program_names: named.collect(),
         programs,
@@ -162,10 +166,12 @@ fn evidence(def: &SignalDef) -> Box<str> {
 fn report_repeated_names(definitions: &Definitions, diagnostics: &mut Vec<Diagnostic>) {
     let segments = definitions.segments.iter();
     let signals = definitions.signals.iter();
+    let health = definitions.health.iter();
     let programs = definitions.programs.iter();
     let named = segments
         .map(|def| ("segment", &def.name, &def.place))
         .chain(signals.map(|def| ("signal", &def.name, &def.place)))
+        .chain(health.map(|def| ("health", &def.name, &def.place)))
         .chain(programs.map(|def| ("program", &def.name, &def.place)));
     let mut known = BTreeSet::new();
     for (kind, name, place) in named {

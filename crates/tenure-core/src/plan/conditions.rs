@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::define::{Audience, Condition, Definitions, Place, SegmentDef};
 use crate::diagnostic::Diagnostic;
 use crate::expr::{Aggregate, Expr, Scope};
+use crate::health::Health;
 use crate::lang::canonical;
 use crate::subject::{ConditionKey, SeriesKey};
 
@@ -80,11 +81,12 @@ pub struct ConditionSet {
     pub(super) program: usize,
     /// Conditions that others ask how long they have held.
     pub(super) held: Vec<ConditionIndex>,
-    definitions: Definitions,
+    pub(super) definitions: Definitions,
+    pub(super) healths: Vec<Health>,
     by_key: BTreeMap<ConditionKey, ConditionIndex>,
     series_by_key: BTreeMap<SeriesKey, u32>,
     /// Names of the segments being compiled, to find circles.
-    open: Vec<String>,
+    pub(super) open: Vec<String>,
 }
 
 impl ConditionSet {
@@ -97,6 +99,7 @@ impl ConditionSet {
             program: 0,
             held: Vec::new(),
             definitions: definitions.clone(),
+            healths: Vec::new(),
             by_key: BTreeMap::new(),
             series_by_key: BTreeMap::new(),
             open: Vec::new(),
@@ -210,7 +213,7 @@ impl ConditionSet {
         segments.iter().find(|def| def.name == name).cloned()
     }
 
-    fn report(
+    pub(super) fn report(
         &mut self,
         place: Option<&Place>,
         code: &'static str,
@@ -230,7 +233,7 @@ impl ConditionSet {
         }
     }
 
-    fn gather(&mut self, expr: &Expr, user: User<'_>, out: &mut Gathered) {
+    pub(super) fn gather(&mut self, expr: &Expr, user: User<'_>, out: &mut Gathered) {
         match expr {
             Expr::Trait(scope, name) => out.read_trait(user.audience, *scope, name),
             Expr::Aggregate(scope, aggregate) => self.gather_series(*scope, aggregate, user, out),
@@ -239,6 +242,7 @@ impl ConditionSet {
                 out.reads.account |= user.audience == Audience::Person;
             }
             Expr::InSegment(scope, name) => self.gather_segment(*scope, name, user, out),
+            Expr::Health(scope, _) => self.gather_health(*scope, user, out),
             Expr::Held(inner, _) => {
                 let index = self.add(inner, "", user);
                 if !self.held.contains(&index) {
@@ -304,7 +308,7 @@ impl ConditionSet {
     }
 
     /// What a dependency needs, its user needs too.
-    fn inherit(&self, index: ConditionIndex, out: &mut Gathered) {
+    pub(super) fn inherit(&self, index: ConditionIndex, out: &mut Gathered) {
         let inner = &self.conditions[index.0 as usize];
         out.needs.extend(inner.needs.iter().copied());
         out.reads.account |= inner.reads.account;
@@ -313,17 +317,17 @@ impl ConditionSet {
 
 /// Who asks for a condition.
 #[derive(Clone, Copy)]
-struct User<'a> {
-    audience: Audience,
-    always: bool,
-    program: Option<usize>,
-    place: &'a Place,
+pub(super) struct User<'a> {
+    pub(super) audience: Audience,
+    pub(super) always: bool,
+    pub(super) program: Option<usize>,
+    pub(super) place: &'a Place,
 }
 
 #[derive(Default)]
-struct Gathered {
-    reads: Reads,
-    needs: Vec<(u32, i64)>,
+pub(super) struct Gathered {
+    pub(super) reads: Reads,
+    pub(super) needs: Vec<(u32, i64)>,
 }
 
 impl Gathered {
@@ -357,6 +361,7 @@ pub(crate) fn parts(expr: &Expr) -> Vec<&Expr> {
         | Expr::Aggregate(..)
         | Expr::Now
         | Expr::InSegment(..)
+        | Expr::Health(..)
         | Expr::PeopleCount(_) => Vec::new(),
         Expr::Since(inner)
         | Expr::Until(inner)

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::aggregate::Series;
 use crate::define::{Audience, Awaited, Entry, ProgramDef, StepDef, StepKind, WaitDef};
 
+use crate::health::ZONE_CHANGED;
 use crate::keyed::Keyed;
 use crate::program::ProgramIndex;
 use crate::subject::{ConditionKey, SeriesKey};
@@ -13,6 +14,15 @@ use super::conditions::{ConditionIndex, TrackedCondition};
 use super::series::SeriesSpec;
 use super::{Segment, Signal};
 
+/// Events of a message that its recipient has no part in.
+const OWN_MESSAGE_EVENTS: [&str; 6] = [
+    "message_sent",
+    "message_delivered",
+    "message_bounced",
+    "message_machine_clicked",
+    "message_machine_opened",
+    "message_prefetched",
+];
 /// Events whose properties the contact policy reads.
 const POLICY_EVENTS: [&str; 4] = [
     "message_bounced",
@@ -20,6 +30,12 @@ const POLICY_EVENTS: [&str; 4] = [
     "message_unsubscribed",
     "message_delivered",
 ];
+
+/// Whether an event is of what Tenure does, not of what the customer does: it does not make
+/// anybody active, else a message to a silent person would wake them up in every figure.
+pub(crate) fn is_own_event(name: &str) -> bool {
+    name.starts_with("signal:") || name == ZONE_CHANGED || OWN_MESSAGE_EVENTS.contains(&name)
+}
 
 /// What an event of one name touches.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -59,6 +75,8 @@ pub struct Users {
 pub(crate) struct Index {
     pub(super) events: BTreeMap<Box<str>, EventIndex>,
     pub(super) any_event: EventIndex,
+    /// Of an event that Tenure itself causes and nobody asks for.
+    no_event: EventIndex,
     pub(crate) series_users: Vec<Users>,
     pub(crate) person_traits: BTreeMap<Box<str>, Users>,
     pub(crate) account_traits: BTreeMap<Box<str>, Users>,
@@ -119,7 +137,11 @@ impl Index {
 
     /// What events of a name touch.
     pub(crate) fn event(&self, name: &str) -> &EventIndex {
-        self.events.get(name).unwrap_or(&self.any_event)
+        match self.events.get(name) {
+            Some(known) => known,
+            None if is_own_event(name) => &self.no_event,
+            None => &self.any_event,
+        }
     }
 
     /// Conditions of an audience.
@@ -165,9 +187,10 @@ impl Index {
             self.series_by_key.insert(spec.key, at);
             if &*spec.event == "*" {
                 self.any_event.add(at, spec);
-                self.events
-                    .values_mut()
-                    .for_each(|event| event.add(at, spec));
+                let theirs = self.events.iter_mut();
+                theirs
+                    .filter(|(name, _)| !is_own_event(name))
+                    .for_each(|(_, event)| event.add(at, spec));
             } else if let Some(event) = self.events.get_mut(&spec.event) {
                 event.add(at, spec);
             }
@@ -270,9 +293,13 @@ impl Index {
     }
 
     fn event_mut(&mut self, name: &str) -> &mut EventIndex {
-        let any = &self.any_event;
+        let fresh = if is_own_event(name) {
+            &self.no_event
+        } else {
+            &self.any_event
+        };
         let known = self.events.entry(name.into());
-        known.or_insert_with(|| any.clone())
+        known.or_insert_with(|| fresh.clone())
     }
 }
 

@@ -7,6 +7,7 @@
 mod backfill;
 mod compile;
 mod conditions;
+mod health;
 mod index;
 mod properties;
 mod series;
@@ -16,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use backfill::Backfill;
 pub use conditions::{ConditionIndex, ConditionSet, Reads, TrackedCondition};
 pub(crate) use conditions::{audience_of, parts};
+pub(crate) use index::is_own_event;
 pub use index::{EventIndex, Users};
 pub use properties::PropertyMap;
 pub(crate) use series::reach_ms;
@@ -24,6 +26,7 @@ pub use series::{Retention, SeriesKind, SeriesSpec};
 use crate::define::{Audience, Definitions, ProgramDef};
 use crate::diagnostic::Diagnostic;
 use crate::expr::{Aggregate, Expr};
+use crate::health::Health;
 use crate::id::Salt;
 use crate::log::PlanVersion;
 use crate::policy::Policy;
@@ -89,6 +92,8 @@ pub struct Plan {
     pub segments: Vec<Segment>,
     /// Signals, in the order of their definition.
     pub signals: Vec<Signal>,
+    /// Health, at most one for each audience.
+    pub healths: Vec<Health>,
     /// Programs, current and retired.
     pub programs: Vec<Program>,
     /// Name and version of each program, same order as `programs`.
@@ -131,6 +136,16 @@ impl Plan {
             .iter()
             .map(|&at| &self.series[at as usize])
             .find(|spec| spec.serves(audience, aggregate))
+    }
+
+    /// The health of an audience, if anything defines it.
+    pub fn health(&self, audience: Audience) -> Option<&Health> {
+        self.healths.iter().find(|one| one.audience == audience)
+    }
+
+    /// The health that is evaluated as this condition.
+    pub(crate) fn health_at(&self, index: ConditionIndex) -> Option<&Health> {
+        self.healths.iter().find(|one| one.condition == index)
     }
 
     /// A segment by name.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tenure_core::aggregate::Series;
 use tenure_core::define::{Audience, Condition, Definitions, Place, SegmentDef};
-use tenure_core::effect::{MembershipChange, Output};
+use tenure_core::effect::{HealthRecord, MembershipChange, Output};
 use tenure_core::engine;
 use tenure_core::expr::Expr;
 use tenure_core::id::{RootId, Salt, SubjectId};
@@ -16,10 +16,15 @@ use tenure_core::time::Timestamp;
 
 /// A plan of segments only.
 pub(crate) fn plan(version: u32, segments: &[(Audience, Expr)]) -> Plan {
+    plan_of(version, definitions(segments))
+}
+
+/// A plan of these definitions.
+pub(crate) fn plan_of(version: u32, current: Definitions) -> Plan {
     let sources = PlanSources {
         version,
         salt: Salt([7; 32]),
-        current: definitions(segments),
+        current,
         program_versions: BTreeMap::new(),
         retired: Vec::new(),
         paused: std::collections::BTreeSet::new(),
@@ -51,6 +56,7 @@ pub(crate) struct World<'a> {
     pub plan: &'a Plan,
     pub roots: BTreeMap<RootId, Root>,
     pub memberships: Vec<MembershipChange>,
+    pub health: Vec<HealthRecord>,
 }
 
 impl<'a> World<'a> {
@@ -59,7 +65,13 @@ impl<'a> World<'a> {
             plan,
             roots: BTreeMap::new(),
             memberships: Vec::new(),
+            health: Vec::new(),
         }
+    }
+
+    fn take(&mut self, out: &mut Output) {
+        self.memberships.append(&mut out.memberships);
+        self.health.append(&mut out.health);
     }
 
     fn root(roots: &mut BTreeMap<RootId, Root>, id: RootId) -> &mut Root {
@@ -71,7 +83,7 @@ impl<'a> World<'a> {
         for root in self.roots.values_mut() {
             engine::wake(self.plan, root, at, &mut out);
         }
-        self.memberships.append(&mut out.memberships);
+        self.take(&mut out);
     }
 
     pub(crate) fn apply(&mut self, entry: &Entry<'_>) {
@@ -110,7 +122,7 @@ impl<'a> World<'a> {
             }
             _ => engine::apply(plan, Self::root(&mut self.roots, id), entry, &mut out),
         }
-        self.memberships.append(&mut out.memberships);
+        self.take(&mut out);
     }
 
     /// Switches every root to a newer plan.
@@ -121,7 +133,7 @@ impl<'a> World<'a> {
         for root in self.roots.values_mut() {
             engine::adopt(plan, root, now, None, &mut out);
         }
-        self.memberships.append(&mut out.memberships);
+        self.take(&mut out);
     }
 
     /// Hands every root its backfilled history.
@@ -135,7 +147,7 @@ impl<'a> World<'a> {
                 .collect();
             engine::complete(self.plan, root, series, now, &mut out);
         }
-        self.memberships.append(&mut out.memberships);
+        self.take(&mut out);
     }
 
     pub(crate) fn subjects(&self) -> impl Iterator<Item = &SubjectState> {

@@ -7,7 +7,7 @@ use std::path::Path;
 use parking_lot::Mutex;
 use tenure_core::decision::Decision;
 use tenure_core::define::Audience;
-use tenure_core::effect::{EnrollmentChange, MessageIntent};
+use tenure_core::effect::{EnrollmentChange, HealthRecord, MessageIntent};
 use tenure_core::id::{AccountId, EventId, MessageId, PersonId, RootId, SubjectId};
 use tenure_core::log::Position;
 use tenure_core::time::Timestamp;
@@ -268,6 +268,14 @@ impl Store for FaultyStore {
 
     fn tasks(&self, filter: &TaskFilter, page: &Page) -> Result<Vec<row::Task>, StoreError> {
         self.inner.tasks(filter, page)
+    }
+
+    fn health_history(
+        &self,
+        subject: SubjectId,
+        page: &Page,
+    ) -> Result<Vec<HealthRecord>, StoreError> {
+        self.inner.health_history(subject, page)
     }
 
     fn members(&self, segment: &str, page: &Page) -> Result<Vec<row::Member>, StoreError> {

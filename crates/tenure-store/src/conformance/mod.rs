@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod dispatch;
 pub mod engine;
+pub mod health;
 pub mod ingest;
 pub mod lists;
 pub mod log;
@@ -94,6 +95,8 @@ macro_rules! conformance_suite {
                 a_page_goes_on_where_it_was_though_rows_were_added
                 a_cursor_of_another_list_is_refused
                 a_page_is_never_longer_than_the_most_rows;
+            health:
+                the_last_health_of_an_instant_counts_and_is_paged_newest_first;
             records:
                 a_record_is_replaced_taken_out_and_expired
                 records_are_paged_by_key_in_both_directions

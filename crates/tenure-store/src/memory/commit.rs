@@ -76,6 +76,10 @@ impl Data {
         for change in &batch.enrollments {
             self.enrollments.insert(change.id, change.clone());
         }
+        for record in &batch.health {
+            let key = (record.subject, record.at, record.kind);
+            self.health.insert(key, record.clone());
+        }
         for letter in &batch.dead_letters {
             self.dead_letter_last += 1;
             let id = self.dead_letter_last;

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use tenure_core::decision::Decision;
-use tenure_core::effect::EnrollmentChange;
+use tenure_core::effect::{EnrollmentChange, HealthRecord, HealthRecordKind};
 use tenure_core::id::{DecisionId, EnrollmentId, MessageId, PersonId, RootId, SubjectId, TaskId};
 use tenure_core::log::{PlanVersion, Position};
 use tenure_core::time::Timestamp;
@@ -44,6 +44,7 @@ struct Data {
     decisions: BTreeMap<(Timestamp, DecisionId), Decision>,
     members: BTreeMap<Box<str>, BTreeMap<SubjectId, Timestamp>>,
     enrollments: BTreeMap<EnrollmentId, EnrollmentChange>,
+    health: BTreeMap<(SubjectId, Timestamp, HealthRecordKind), HealthRecord>,
     dead_letters: BTreeMap<u64, row::DeadLetter>,
     dead_letter_last: u64,
     suppressions: BTreeMap<u128, Box<str>>,

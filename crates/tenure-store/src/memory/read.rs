@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use tenure_core::decision::Decision;
 use tenure_core::define::Audience;
-use tenure_core::effect::EnrollmentChange;
+use tenure_core::effect::{EnrollmentChange, HealthRecord};
 use tenure_core::id::{AccountId, EventId, MessageId, PersonId, RootId, SubjectId};
 use tenure_core::log::Position;
 use tenure_core::time::Timestamp;
@@ -18,6 +18,7 @@ use super::{Data, MemoryStore};
 use crate::audit::{AuditFilter, AuditRow};
 use crate::query::{
     DecisionFilter, EnrollmentFilter, MessageFilter, Page, RecordFilter, TaskFilter, audience_of,
+    health_kind_number,
 };
 use crate::{Batch, DEDUP_RETENTION_MS, Store, StoreError, row};
 
@@ -198,6 +199,18 @@ impl Store for MemoryStore {
         let data = self.data();
         let rows = data.tasks.values().filter(|row| filter.admits(row));
         newest_first(rows, page, |row| (row.intent.created_at, row.intent.id))
+    }
+
+    fn health_history(
+        &self,
+        subject: SubjectId,
+        page: &Page,
+    ) -> Result<Vec<HealthRecord>, StoreError> {
+        let data = self.data();
+        let all = data.health.values();
+        newest_first(all.filter(|row| row.subject == subject), page, |row| {
+            (row.at, health_kind_number(row.kind))
+        })
     }
 
     fn members(&self, segment: &str, page: &Page) -> Result<Vec<row::Member>, StoreError> {

@@ -119,7 +119,7 @@ fn is_id(text: &str, prefix: &str) -> bool {
         .is_some_and(|rest| rest.len() == 26)
 }
 
-const fn column(title: &'static str, pointers: &'static [&'static str]) -> Column {
+pub(crate) const fn column(title: &'static str, pointers: &'static [&'static str]) -> Column {
     Column { title, pointers }
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod doctor;
 pub(crate) mod enrollments;
 pub(crate) mod export;
 pub(crate) mod generate;
+pub(crate) mod health;
 pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod keys;
@@ -41,6 +42,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Validate(args) => validate::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Why(args) => why::run(&args),
+        Command::Health(args) => health::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),
         Command::People(args) => listing::people(&args),

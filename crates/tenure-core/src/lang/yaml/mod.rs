@@ -5,6 +5,7 @@
 //! that is wrong anywhere is reported at once.
 
 mod cron;
+mod health;
 mod mask;
 mod node;
 mod policy;
@@ -28,7 +29,7 @@ pub use step::{MAX_STEP_NESTING, MAX_STEPS};
 /// The largest definition file, in bytes.
 pub const MAX_FILE_BYTES: usize = 1024 * 1024;
 
-const KINDS: [&str; 5] = ["segment", "signal", "policy", "program", "test"];
+const KINDS: [&str; 6] = ["segment", "signal", "health", "policy", "program", "test"];
 
 /// Reads and checks a whole set of definitions.
 ///
@@ -124,7 +125,7 @@ impl Set {
         if document.is_null() {
             return;
         }
-        let help = "begin with `program: NAME`, `segment: NAME`, `signal: NAME`, `policy: NAME` or `test: SENTENCE`";
+        let help = "begin with `program: NAME`, `segment: NAME`, `signal: NAME`, `health: NAME`, `policy: NAME` or `test: SENTENCE`";
         let Some(fields) = reader.fields(document, "a definition", help) else {
             return;
         };
@@ -147,6 +148,7 @@ impl Set {
         match kind {
             "segment" => self.definitions.segments.extend(reader.segment(fields)),
             "signal" => self.definitions.signals.extend(reader.signal(fields)),
+            "health" => self.definitions.health.extend(reader.health(fields)),
             "program" => self.definitions.programs.extend(reader.program(fields)),
             "test" => self.definitions.tests.extend(reader.test(fields)),
             _ => {

@@ -10,7 +10,7 @@ use crate::lang::yaml::reference::Target;
 use crate::lang::yaml::step::Steps;
 
 /// The lowest and highest priority.
-const PRIORITY_RANGE: std::ops::RangeInclusive<i64> = -1_000..=1_000;
+pub(super) const PRIORITY_RANGE: std::ops::RangeInclusive<i64> = -1_000..=1_000;
 
 /// The ways to enter, each a key of `enter`.
 const WAYS: [&str; 8] = [

@@ -313,17 +313,31 @@ impl<'a> Reader<'a> {
                 "only `if`, branches and steps of a program see the event a subject entered by; a trait of this name is written in backticks",
             );
         }
+        self.note_references(&condition.expr, audience, node.span);
+        Some(condition)
+    }
+
+    /// Notes the segments an expression asks for.
+    pub(super) fn note_references(&mut self, expr: &Expr, audience: Audience, span: Span) {
         let mut segments = Vec::new();
-        segments_of(&condition.expr, &mut segments);
+        segments_of(expr, &mut segments);
         for (scope, segment) in segments {
             let audience = if scope == Scope::Account {
                 Audience::Account
             } else {
                 audience
             };
-            self.refer(Target::Segment(audience), &segment, node.span);
+            self.refer(Target::Segment(audience), &segment, span);
         }
-        Some(condition)
+    }
+
+    /// A number or a duration; with whether it is a duration, if that is known.
+    pub(super) fn measured(
+        &mut self,
+        node: &Node,
+        audience: Audience,
+    ) -> Option<(Condition, Option<bool>)> {
+        self.typed(node, audience, Wanted::Measure)
     }
 
     /// A filter on an event's properties.
@@ -332,6 +346,15 @@ impl<'a> Reader<'a> {
     }
 
     fn expression(&mut self, node: &Node, audience: Audience, wanted: Wanted) -> Option<Condition> {
+        self.typed(node, audience, wanted).map(|(found, _)| found)
+    }
+
+    fn typed(
+        &mut self,
+        node: &Node,
+        audience: Audience,
+        wanted: Wanted,
+    ) -> Option<(Condition, Option<bool>)> {
         let Some(text) = node.text() else {
             self.error(
                 "wrong-shape",
@@ -347,11 +370,12 @@ impl<'a> Reader<'a> {
                     let diagnostic = self.placed(finding, node);
                     self.warnings.push(diagnostic.warning());
                 }
-                Some(Condition {
+                let condition = Condition {
                     text: text.to_owned(),
                     expr: checked.expr,
                     place: self.place(node.span),
-                })
+                };
+                Some((condition, checked.duration))
             }
             Err(findings) => {
                 for finding in &findings {
@@ -388,11 +412,12 @@ impl<'a> Reader<'a> {
 }
 
 /// Whether an expression reads the triggering event outside aggregate filters.
-fn reads_event(expr: &Expr) -> bool {
+pub(super) fn reads_event(expr: &Expr) -> bool {
     match expr {
         Expr::Trait(scope, _)
         | Expr::Aggregate(scope, _)
         | Expr::InSegment(scope, _)
+        | Expr::Health(scope, _)
         | Expr::PeopleCount(scope) => *scope == Scope::Event,
         Expr::Literal(_) | Expr::Duration(_) | Expr::Instant(_) | Expr::Now => false,
         Expr::Since(inner)

@@ -63,6 +63,7 @@ pub(super) fn segments_of(expr: &Expr, out: &mut Vec<(Scope, String)>) {
         | Expr::Trait(..)
         | Expr::Aggregate(..)
         | Expr::Now
+        | Expr::Health(..)
         | Expr::PeopleCount(_) => {}
         Expr::Since(inner)
         | Expr::Until(inner)
