@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
+use tenure_connectors::webhook::{Attempt, PreparedWebhook};
 use tenure_core::time::{SECOND_MS, Timestamp};
 
 use crate::dispatch::{Breaker, Passage};
+use crate::telemetry;
 
 /// How many destinations that fail are remembered.
 const MAX_DESTINATIONS: usize = 2_000;
@@ -38,6 +40,11 @@ pub struct BreakerView {
     pub until: Option<Timestamp>,
 }
 
+/// The name of the breaker of a webhook's receiver.
+pub fn breaker_of(webhook: &PreparedWebhook) -> String {
+    format!("webhook:{}", webhook.destination())
+}
+
 /// The breakers of many destinations. Those that answer are not remembered.
 #[derive(Debug, Default)]
 pub struct Breakers(Mutex<BTreeMap<String, Guarded>>);
@@ -66,6 +73,18 @@ impl Breakers {
                 guarded.probing_until = Some(now.plus_ms(PROBE_MS));
                 Ok(())
             }
+        }
+    }
+
+    /// Notes what an attempt at a webhook led to: an answer below 500 closes the breaker, anything
+    /// else counts against it.
+    pub fn note(&self, name: &str, attempt: &Attempt, now: Timestamp) {
+        if attempt.status().is_some_and(|status| status < 500) {
+            if self.answered(name) {
+                telemetry::breaker_closed(name);
+            }
+        } else if let Some(pause_ms) = self.failed(name, now) {
+            telemetry::breaker_opened(name, pause_ms);
         }
     }
 

@@ -141,7 +141,8 @@ impl Node {
         }
         let topics = Topics::new((Arc::clone(&store), Arc::clone(&journal)), &workspace);
         let ports = (Arc::clone(&store), handle.clone(), Arc::clone(&clock));
-        let webhooks = Webhooks::open(ports, topics.clone(), &webhook_settings, &workspace)?;
+        let sending = (&webhook_settings, Arc::clone(dispatcher.receivers()));
+        let webhooks = Webhooks::open(ports, topics.clone(), sending, &workspace)?;
         let mut worker = Some(worker);
         let inline_worker = worker.take_if(|_| inline).map(Mutex::new);
         let salt = workspace.salt();

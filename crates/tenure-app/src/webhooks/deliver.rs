@@ -12,6 +12,7 @@ use super::endpoint::{Cursor, Endpoint, EndpointState, Head};
 use super::log::{DELIVERIES, Delivery, DeliveryOutcome, LETTERS, WebhookLetter};
 use super::schedule::next_attempt;
 use super::{CURSORS, ENDPOINTS, Slot, Webhooks, record};
+use crate::breakers::breaker_of;
 use crate::error::AppError;
 use crate::telemetry;
 use crate::topics::{Source, TopicRecord};
@@ -94,7 +95,7 @@ impl Webhooks {
         );
         let breaker = prepared
             .as_ref()
-            .map(|webhook| format!("webhook:{}", webhook.destination()))
+            .map(breaker_of)
             .unwrap_or_default();
         if let Err(until) = self.breakers.enter(&breaker, now) {
             self.rest_until(id, until);
@@ -116,7 +117,7 @@ impl Webhooks {
             },
         };
         let took_ms = begun.elapsed().as_millis() as u64;
-        self.note_answer(&breaker, &attempt);
+        self.breakers.note(&breaker, &attempt, self.clock.now());
         self.settle(&errand, &attempt, now, took_ms)?;
         Ok(true)
     }
@@ -124,17 +125,6 @@ impl Webhooks {
     fn rest_until(&self, id: &str, at: Timestamp) {
         if let Some(slot) = self.slots.lock().get_mut(id) {
             slot.not_before = at;
-        }
-    }
-
-    fn note_answer(&self, breaker: &str, attempt: &Attempt) {
-        let is_well = attempt.status().is_some_and(|status| status < 500);
-        if is_well {
-            if self.breakers.answered(breaker) {
-                telemetry::breaker_closed(breaker);
-            }
-        } else if let Some(pause_ms) = self.breakers.failed(breaker, self.clock.now()) {
-            telemetry::breaker_opened(breaker, pause_ms);
         }
     }
 

@@ -65,7 +65,7 @@ pub struct Webhooks {
     sender: WebhookSender,
     reach: Reach,
     salt: Salt,
-    breakers: Breakers,
+    breakers: Arc<Breakers>,
     slots: Mutex<BTreeMap<String, Slot>>,
     /// One change of an endpoint at a time.
     changing: Mutex<()>,
@@ -114,7 +114,7 @@ impl Webhooks {
     pub fn open(
         (store, writer, clock): (Arc<dyn Store>, WriterHandle, Arc<dyn Clock>),
         topics: Topics,
-        settings: &WebhookSettings,
+        (settings, breakers): (&WebhookSettings, Arc<Breakers>),
         workspace: &Workspace,
     ) -> Result<Self, AppError> {
         let mut slots = BTreeMap::new();
@@ -132,7 +132,7 @@ impl Webhooks {
             sender: WebhookSender::new(settings),
             reach: settings.reach,
             salt: workspace.salt(),
-            breakers: Breakers::default(),
+            breakers,
             slots: Mutex::new(slots),
             changing: Mutex::new(()),
             stopping: AtomicBool::new(false),
