@@ -14,8 +14,8 @@ use tenure_core::id::Salt;
 use tenure_core::lang;
 use tenure_core::log::{OnPublish, PlanVersion};
 use tenure_core::plan::{Plan, PlanSources};
-use tenure_store::StoreError;
 use tenure_store::row::PlanRow;
+use tenure_store::{Store, StoreError};
 
 /// Kinds of definition documents, by their first key.
 pub const KINDS: [&str; 6] = ["segment", "signal", "health", "program", "policy", "test"];
@@ -89,6 +89,13 @@ impl Catalog {
         serde_json::from_slice(&row.sources).map_err(|error| {
             StoreError::Damaged(format!("plan {} cannot be read: {error}", row.version))
         })
+    }
+
+    /// The catalogue that was published last; an empty one before the first.
+    pub fn in_force(store: &dyn Store) -> Result<Self, StoreError> {
+        let rows = store.plans()?;
+        let last = rows.last().map(Self::from_row).transpose()?;
+        Ok(last.unwrap_or_default())
     }
 
     /// As kept with a plan.

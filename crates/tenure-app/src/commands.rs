@@ -6,14 +6,16 @@ use tenure_connectors::template::Strict;
 use tenure_core::define::{Audience, Entry, ProgramDef};
 use tenure_core::id::{AccountId, MessageId, PersonId, SubjectId, TaskId};
 use tenure_core::log::{Body, Command, SweepPurpose};
+use tenure_core::subject::SubjectState;
 use tenure_store::Batch;
 use tenure_store::batch::{MessageUpdate, TaskUpdate};
 use tenure_store::row::{Message, MessageState};
 
-use crate::dispatch::{address_key, consent_key};
 use crate::error::AppError;
+use crate::identity::present_person;
 use crate::node::Node;
-use crate::roots::decode;
+use crate::query::Query;
+use crate::refusals::{address_key, person_key};
 
 impl Node {
     /// Pauses a program, or lets it go on. While paused it neither enters nor acts; what came due
@@ -130,22 +132,14 @@ impl Node {
             topic: topic.map(Into::into),
             subscribed,
         };
-        let reason = (!subscribed).then(|| "unsubscribed".into());
-        let mut suppressions = vec![(consent_key(self.salt(), person, topic), reason)];
-        if subscribed {
-            suppressions.push((consent_key(self.salt(), person, None), None));
-        }
-        let batch = Batch {
-            suppressions,
-            ..Batch::default()
-        };
         self.writer()
-            .append(vec![Body::Command(entry)], batch)
+            .append(vec![Body::Command(entry)], Batch::default())
             .map(drop)
     }
 
-    /// Suppresses a person's address, or lifts that.
+    /// Suppresses a person and the address that is known of it, or lifts that.
     pub fn suppress(&self, person: PersonId, on: bool, reason: &str) -> Result<(), AppError> {
+        let person = present_person(self.store().as_ref(), person)?;
         let subject = SubjectId::Person(person);
         self.known(subject)?;
         let account = self.account_of(subject)?;
@@ -154,13 +148,14 @@ impl Node {
             account,
             suppressed: on,
         };
-        let mut batch = Batch::default();
-        if let Some(address) = self.address_of(person)? {
-            let reason = on.then(|| reason.into());
-            batch
-                .suppressions
-                .push((address_key(self.salt(), &address), reason));
-        }
+        let reason: Option<Box<str>> = on.then(|| reason.into());
+        let mut keys = vec![person_key(self.salt(), person)];
+        let address = self.address_of(person)?;
+        keys.extend(address.map(|address| address_key(self.salt(), &address)));
+        let batch = Batch {
+            suppressions: keys.into_iter().map(|key| (key, reason.clone())).collect(),
+            ..Batch::default()
+        };
         self.writer()
             .append(vec![Body::Command(entry)], batch)
             .map(drop)
@@ -286,16 +281,14 @@ impl Node {
     }
 
     pub(crate) fn address_of(&self, person: PersonId) -> Result<Option<String>, AppError> {
-        let Some(row) = self.store().state(SubjectId::Person(person))? else {
-            return Ok(None);
-        };
-        let (_, state) = decode(&row.bytes)?;
-        let told = state
-            .traits
-            .get("email")
-            .and_then(|value| value.as_text())
-            .map(str::to_owned);
-        Ok(told)
+        let state = self.present(SubjectId::Person(person))?;
+        let told = state.as_ref().and_then(|state| state.traits.get("email"));
+        Ok(told.and_then(|value| value.as_text()).map(str::to_owned))
+    }
+
+    /// A subject by its stored state and what was told since.
+    fn present(&self, subject: SubjectId) -> Result<Option<SubjectState>, AppError> {
+        Ok(Query::new(self.store().as_ref(), self.salt()).subject(subject)?)
     }
 
     fn known(&self, subject: SubjectId) -> Result<(), AppError> {
@@ -303,7 +296,7 @@ impl Node {
             SubjectId::Person(person) => self.store().persons(&[person])?.pop().flatten().is_some(),
             SubjectId::Account(_) => false,
         };
-        if known || self.store().state(subject)?.is_some() {
+        if known || self.present(subject)?.is_some() {
             return Ok(());
         }
         let what = if subject.person().is_some() {

@@ -64,6 +64,19 @@ impl<K: Hash + Eq + Copy, V: Copy> Generations<K, V> {
     }
 }
 
+/// Who a person is by now, after all merges that are committed.
+pub fn present_person(store: &dyn Store, person: PersonId) -> Result<PersonId, StoreError> {
+    let mut present = person;
+    for _ in 0..MAX_MERGE_CHAIN {
+        let row = store.persons(&[present])?.pop().flatten();
+        match row.and_then(|row| row.merged_into) {
+            Some(into) => present = into,
+            None => break,
+        }
+    }
+    Ok(present)
+}
+
 /// What resolving a run of calls wants written.
 #[derive(Debug, Default)]
 pub struct Resolved<'a> {

@@ -19,6 +19,7 @@ pub mod node;
 pub mod publish;
 pub mod query;
 pub mod receipts;
+pub mod refusals;
 pub mod roots;
 pub mod sentiment;
 pub mod telemetry;

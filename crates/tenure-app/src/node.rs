@@ -23,6 +23,7 @@ use crate::idempotency::KeysInHand;
 use crate::journal::Journal;
 use crate::live::Live;
 use crate::receipts::Traffic;
+use crate::refusals::Refusals;
 use crate::roots::DEFAULT_CACHED_SUBJECTS;
 use crate::telemetry;
 use crate::topics::Topics;
@@ -65,6 +66,7 @@ pub struct Node {
     topics: Topics,
     webhooks: Arc<Webhooks>,
     dispatcher: Arc<Dispatcher>,
+    refusals: Arc<Refusals>,
     /// One publication at a time.
     pub(crate) publishing: Mutex<()>,
     /// Idempotency keys whose request is under way.
@@ -110,12 +112,8 @@ impl Node {
         let workspace = Workspace::open(parts.store.as_ref())?;
         let journal = Arc::new(open_journal(parts.store.as_ref())?);
         let (store, clock) = (parts.store, parts.clock);
-        let (writer, mut handle) =
-            Writer::new(Arc::clone(&store), Arc::clone(&journal), Arc::clone(&clock));
-        let mut writer = Some(writer);
-        if let Some(writer) = writer.take_if(|_| inline) {
-            handle = handle.run_inline(writer);
-        }
+        let refusals = Arc::new(Refusals::new(workspace.salt()));
+        let (writer, handle) = open_writer((&store, &journal, &clock, &refusals), inline);
         let live = Arc::new(Live::default());
         let worker = Worker::open(
             Arc::clone(&store),
@@ -135,7 +133,8 @@ impl Node {
             &workspace,
             parts.dispatch,
         ));
-        dispatcher.set_templates(&last_catalog(store.as_ref())?);
+        dispatcher.set_templates(&Catalog::in_force(store.as_ref())?);
+        refusals.learn(dispatcher.composer().policy());
         if inline {
             dispatcher.settle_cut_off()?;
         }
@@ -158,6 +157,7 @@ impl Node {
             topics,
             webhooks: Arc::new(webhooks),
             dispatcher,
+            refusals,
             publishing: Mutex::new(()),
             keys_in_hand: KeysInHand::default(),
             traffic: Traffic::default(),
@@ -322,6 +322,7 @@ impl Node {
 
     pub(crate) fn set_templates(&self, catalog: &Catalog) {
         self.dispatcher.set_templates(catalog);
+        self.refusals.learn(self.dispatcher.composer().policy());
     }
 
     fn run_worker(self: Arc<Self>, mut worker: Worker) {
@@ -429,6 +430,31 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     format!("the engine failed: {}", text.unwrap_or("no message"))
 }
 
+type WriterPorts<'a> = (
+    &'a Arc<dyn Store>,
+    &'a Arc<Journal>,
+    &'a Arc<dyn Clock>,
+    &'a Arc<Refusals>,
+);
+
+/// The writer, unless it runs on the caller's thread, and the handle to it.
+fn open_writer(
+    (store, journal, clock, refusals): WriterPorts<'_>,
+    inline: bool,
+) -> (Option<Writer>, WriterHandle) {
+    let (writer, handle) = Writer::new(
+        Arc::clone(store),
+        Arc::clone(journal),
+        Arc::clone(clock),
+        Arc::clone(refusals),
+    );
+    if inline {
+        (None, handle.run_inline(writer))
+    } else {
+        (Some(writer), handle)
+    }
+}
+
 fn cached_subjects(wanted: usize) -> usize {
     if wanted == 0 {
         DEFAULT_CACHED_SUBJECTS
@@ -437,17 +463,11 @@ fn cached_subjects(wanted: usize) -> usize {
     }
 }
 
+/// A journal from which no entry is stamped before what was applied.
 fn open_journal(store: &dyn Store) -> Result<Journal, AppError> {
     let end = store.log_end()?;
     let floor = last_received(store, end)?.max(store.progress()?.applied.at);
     Ok(Journal::new(end, floor))
-}
-
-/// What was published last.
-fn last_catalog(store: &dyn Store) -> Result<Catalog, AppError> {
-    let rows = store.plans()?;
-    let catalog = rows.last().map(Catalog::from_row).transpose()?;
-    Ok(catalog.unwrap_or_default())
 }
 
 /// When the last entry was received.

@@ -83,12 +83,7 @@ struct Draft {
 impl Node {
     /// The catalogue in force.
     pub fn catalog(&self) -> Result<Catalog, AppError> {
-        let rows = self.store().plans()?;
-        Ok(rows
-            .last()
-            .map(Catalog::from_row)
-            .transpose()?
-            .unwrap_or_default())
+        Ok(Catalog::in_force(self.store().as_ref())?)
     }
 
     /// Checks what is to be published and says what it would change.

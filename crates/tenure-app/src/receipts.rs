@@ -20,9 +20,11 @@ use tenure_store::Batch;
 use tenure_store::batch::MessageUpdate;
 use tenure_store::row::{Message, MessageState};
 
-use crate::dispatch::{address_key, fact};
+use crate::dispatch::fact;
 use crate::error::AppError;
+use crate::identity::present_person;
 use crate::node::Node;
+use crate::refusals::{address_key, consent_key};
 use crate::roots::decode;
 
 pub use folder::ReportsRead;
@@ -290,6 +292,7 @@ impl Node {
         let Ok((_, person, topic)) = opened else {
             return Ok(None);
         };
+        let person = present_person(self.store().as_ref(), person)?;
         let composer = self.dispatcher().composer();
         let row = self.store().state(SubjectId::Person(person))?;
         let state = row.map(|row| decode(&row.bytes)).transpose()?;
@@ -300,11 +303,11 @@ impl Node {
             .iter()
             .filter(|topic| !topic.transactional)
             .collect();
-        let mut keys = vec![crate::dispatch::consent_key(self.salt(), person, None)];
+        let mut keys = vec![consent_key(self.salt(), person, None)];
         keys.extend(
             topics
                 .iter()
-                .map(|topic| crate::dispatch::consent_key(self.salt(), person, Some(&topic.name))),
+                .map(|topic| consent_key(self.salt(), person, Some(&topic.name))),
         );
         // Refusals are known at once; the person's state follows with the next checkpoint.
         let refused = self.store().suppressions(&keys)?;

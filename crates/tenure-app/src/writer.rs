@@ -24,6 +24,7 @@ use crate::clock::Clock;
 use crate::error::AppError;
 use crate::identity::{Resolved, Resolver};
 use crate::journal::Journal;
+use crate::refusals::Refusals;
 use crate::telemetry;
 
 /// How many jobs may wait.
@@ -189,6 +190,7 @@ pub struct Writer {
     journal: Arc<Journal>,
     clock: Arc<dyn Clock>,
     resolver: Resolver,
+    refusals: Arc<Refusals>,
     audit: Chain,
     jobs: Receiver<Job>,
 }
@@ -214,6 +216,7 @@ impl Writer {
         store: Arc<dyn Store>,
         journal: Arc<Journal>,
         clock: Arc<dyn Clock>,
+        refusals: Arc<Refusals>,
     ) -> (Self, WriterHandle) {
         let (sender, jobs) = sync_channel(QUEUE_JOBS);
         let handle = WriterHandle {
@@ -227,6 +230,7 @@ impl Writer {
                 journal,
                 clock,
                 resolver: Resolver::default(),
+                refusals,
                 audit: Chain::default(),
                 jobs,
             },
@@ -387,11 +391,33 @@ impl Writer {
         draft.batch.identities.append(&mut resolved.identities);
         draft.batch.persons.append(&mut resolved.persons);
         for entry in &resolved.entries {
+            if let (Body::Merge(both), Ok(())) = (entry, &result) {
+                let changes = &mut draft.batch.suppressions;
+                result = self.refusals.merge(self.store.as_ref(), both, changes);
+            }
             draft.append(stamp, entry);
         }
         telemetry::ingested(ingested.accepted_count, ingested.duplicate_count);
         draft.answers.push(Answer::Ingested(reply, ingested));
         result
+    }
+
+    fn draft_entries(
+        &mut self,
+        entries: &mut [Body<'static>],
+        stamp: Timestamp,
+        draft: &mut Draft,
+    ) -> Result<(), StoreError> {
+        let store = self.store.as_ref();
+        for entry in entries {
+            self.resolver.readdress(store, entry)?;
+            if let Body::Command(command) = entry {
+                let changes = &mut draft.batch.suppressions;
+                self.refusals.command(store, command, changes)?;
+            }
+            draft.append(stamp, entry);
+        }
+        Ok(())
     }
 
     fn draft_job(
@@ -408,12 +434,7 @@ impl Writer {
                 mut batch,
                 reply,
             } => {
-                let mut found = entries.iter_mut();
-                let found =
-                    found.try_for_each(|entry| self.resolver.readdress(self.store.as_ref(), entry));
-                for entry in &entries {
-                    draft.append(stamp, entry);
-                }
+                let found = self.draft_entries(&mut entries, stamp, draft);
                 if let Some(plan) = &mut batch.plan {
                     plan.published_at = stamp;
                 }

@@ -15,6 +15,7 @@ use serde_json::Value;
 use tenure_api::ingest::{Gate, Ingest, IngestLimits, routes};
 use tenure_app::clock::Clock;
 use tenure_app::journal::Journal;
+use tenure_app::refusals::Refusals;
 use tenure_app::writer::{Writer, WriterHandle};
 use tenure_core::id::Salt;
 use tenure_core::log::{Body as Entry, Event, Profile, decode};
@@ -79,6 +80,7 @@ impl Server {
             Arc::new(store.clone()),
             Arc::new(Journal::new(0, Timestamp(0))),
             Arc::new(Still(now())),
+            Arc::new(Refusals::new(Salt([7; 32]))),
         );
         std::thread::spawn(move || writer.run());
         Self::over(store, handle, limits)

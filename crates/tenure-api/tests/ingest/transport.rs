@@ -7,7 +7,9 @@ use axum::http::Request;
 use serde_json::json;
 use tenure_api::ingest::IngestLimits;
 use tenure_app::journal::Journal;
+use tenure_app::refusals::Refusals;
 use tenure_app::writer::Writer;
+use tenure_core::id::Salt;
 use tenure_core::time::Timestamp;
 use tenure_store::memory::MemoryStore;
 
@@ -146,6 +148,7 @@ async fn senders_are_told_to_come_back_when_too_much_waits() {
         Arc::new(store.clone()),
         Arc::new(Journal::new(0, Timestamp(0))),
         Arc::new(Still(now())),
+        Arc::new(Refusals::new(Salt([7; 32]))),
     );
     // The writer does not run, so that its queue fills.
     while handle.ingest(Vec::new(), Box::new(|_| ())).is_ok() {}

@@ -10,7 +10,6 @@ use tenure_connectors::tracking::{LinkSigner, Purpose, Tracking, track};
 use tenure_connectors::webhook::PreparedWebhook;
 use tenure_core::define::PolicyDef;
 use tenure_core::effect::MessageIntent;
-use tenure_core::id::{PersonId, Salt};
 use tenure_core::time::Timestamp;
 use tenure_store::row::Message;
 
@@ -32,23 +31,6 @@ pub struct Composer {
     policy: PolicyDef,
     settings: DispatchSettings,
     signer: LinkSigner,
-}
-
-/// The key under which an address is suppressed.
-pub fn address_key(salt: &Salt, address: &str) -> u128 {
-    salt.hash("address", &[address.trim().to_lowercase().as_bytes()])
-}
-
-/// The key under which a person's refusal of a topic (or, with `None`, of all) is kept, so that it
-/// counts at once for messages decided before.
-pub fn consent_key(salt: &Salt, person: PersonId, topic: Option<&str>) -> u128 {
-    salt.hash(
-        "consent",
-        &[
-            &person.0.to_be_bytes(),
-            topic.unwrap_or_default().as_bytes(),
-        ],
-    )
 }
 
 impl Composer {

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, RwLock};
 use tenure_connectors::email::DkimSigner;
-use tenure_connectors::webhook::{Attempt, WebhookSender, WebhookSettings};
+use tenure_connectors::webhook::{Attempt, WebhookSender, WebhookSettings, WebhookTransport};
 use tenure_connectors::{EmailTransport, Outcome};
 use tenure_core::id::{MessageId, Salt};
 use tenure_core::time::{HOUR_MS, SECOND_MS, Timestamp};
@@ -31,13 +31,15 @@ use crate::breakers::{BreakerView, Breakers, breaker_of};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::error::AppError;
+use crate::identity::present_person;
 use crate::live::Live;
+use crate::refusals::{address_key, marketing_keys, person_key};
 use crate::telemetry;
 use crate::workspace::Workspace;
 use crate::writer::WriterHandle;
 
 pub use breaker::{Breaker, Passage};
-pub use compose::{Composed, Composer, address_key, consent_key};
+pub use compose::{Composed, Composer};
 pub(crate) use settle::fact;
 
 /// How many attempts a message gets.
@@ -67,6 +69,8 @@ pub struct DispatchSettings {
     pub dkim: Option<Arc<DkimSigner>>,
     /// How webhooks are sent.
     pub webhooks: WebhookSettings,
+    /// Carries webhooks; without it HTTP does.
+    pub webhook_transport: Option<Arc<dyn WebhookTransport>>,
 }
 
 impl Default for DispatchSettings {
@@ -79,6 +83,7 @@ impl Default for DispatchSettings {
             retry_delay_ms: 30 * SECOND_MS,
             dkim: None,
             webhooks: WebhookSettings::default(),
+            webhook_transport: None,
         }
     }
 }
@@ -90,7 +95,7 @@ pub struct Dispatcher {
     live: Arc<Live>,
     clock: Arc<dyn Clock>,
     email: Arc<dyn EmailTransport>,
-    webhooks: WebhookSender,
+    webhooks: Arc<dyn WebhookTransport>,
     settings: DispatchSettings,
     salt: Salt,
     composer: RwLock<Arc<Composer>>,
@@ -126,13 +131,15 @@ impl Dispatcher {
     ) -> Self {
         let link_secret = *workspace.link_secret();
         let composer = Composer::new(&Catalog::default(), settings.clone(), &link_secret);
+        let webhooks = settings.webhook_transport.clone();
+        let webhooks = webhooks.unwrap_or_else(|| Arc::new(WebhookSender::new(&settings.webhooks)));
         Self {
             store,
             writer,
             live,
             clock,
             email,
-            webhooks: WebhookSender::new(&settings.webhooks),
+            webhooks,
             settings,
             salt: workspace.salt(),
             composer: RwLock::new(Arc::new(composer)),
@@ -369,18 +376,17 @@ impl Dispatcher {
             }
         }
         let mut keys = vec![address_key(&self.salt, &intent.to)];
-        if let (false, Some(person)) = (intent.transactional, intent.person) {
-            keys.push(consent_key(&self.salt, person, None));
-            keys.extend(
-                intent
-                    .topic
-                    .as_deref()
-                    .map(|topic| consent_key(&self.salt, person, Some(topic))),
-            );
+        if let Some(person) = intent.person {
+            let person = present_person(self.store.as_ref(), person)?;
+            keys.push(person_key(&self.salt, person));
+            if !intent.transactional {
+                let topic = intent.topic.as_deref();
+                keys.extend(marketing_keys(&self.salt, person, topic));
+            }
         }
         let found = self.store.suppressions(&keys)?;
         let refusal = found.into_iter().enumerate().find_map(|(index, reason)| {
-            let outcome = if index == 0 {
+            let outcome = if index < 2 {
                 Decided::Suppressed
             } else {
                 Decided::NoConsent

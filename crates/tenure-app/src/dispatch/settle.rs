@@ -11,10 +11,9 @@ use tenure_store::Batch;
 use tenure_store::batch::MessageUpdate;
 use tenure_store::row::{Message, MessageState};
 
-use super::{
-    DispatchSettings, Dispatcher, LONGEST_RETRY_MS, Refusal, WEBHOOK, address_key, retry_at,
-};
+use super::{DispatchSettings, Dispatcher, LONGEST_RETRY_MS, Refusal, WEBHOOK, retry_at};
 use crate::error::AppError;
+use crate::refusals::address_key;
 use crate::writer::Job;
 
 /// The longest reason kept, in characters.

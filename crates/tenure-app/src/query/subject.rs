@@ -10,10 +10,8 @@ use tenure_store::{Page, StoreError};
 use super::tail::Tail;
 use super::{Listed, Query};
 use crate::call::Name;
+use crate::identity::present_person;
 use crate::roots::decode;
-
-/// The longest chain of merges that is followed.
-const MAX_MERGE_CHAIN: usize = 64;
 
 impl Query<'_> {
     /// A subject as it stands now: its stored state, and what was told of it since. A person that
@@ -121,17 +119,10 @@ impl Query<'_> {
 
     /// What a person was merged into, to the end.
     pub(super) fn current(&self, id: SubjectId) -> Result<SubjectId, StoreError> {
-        let SubjectId::Person(mut person) = id else {
-            return Ok(id);
-        };
-        for _ in 0..MAX_MERGE_CHAIN {
-            let row = self.store.persons(&[person])?.pop().flatten();
-            match row.and_then(|row| row.merged_into) {
-                Some(into) => person = into,
-                None => break,
-            }
+        match id {
+            SubjectId::Person(person) => present_person(self.store, person).map(SubjectId::Person),
+            SubjectId::Account(_) => Ok(id),
         }
-        Ok(SubjectId::Person(person))
     }
 }
 

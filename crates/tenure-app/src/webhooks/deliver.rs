@@ -93,10 +93,7 @@ impl Webhooks {
             errand.record.event.to_string(),
             self.reach,
         );
-        let breaker = prepared
-            .as_ref()
-            .map(breaker_of)
-            .unwrap_or_default();
+        let breaker = prepared.as_ref().map(breaker_of).unwrap_or_default();
         if let Err(until) = self.breakers.enter(&breaker, now) {
             self.rest_until(id, until);
             return Ok(true);

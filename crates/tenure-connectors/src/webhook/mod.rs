@@ -96,6 +96,11 @@ impl PreparedWebhook {
             body,
         })
     }
+
+    /// The id of the message, the same for all attempts.
+    pub fn message_id(&self) -> &str {
+        &self.message_id
+    }
 }
 
 /// What an attempt led to.
@@ -118,7 +123,13 @@ impl Attempt {
     }
 }
 
-/// Sends webhooks. Shared by many threads.
+/// A way to hand one webhook over. Implementations are shared by many threads.
+pub trait WebhookTransport: fmt::Debug + Send + Sync {
+    /// Tries once, at `now_ms` (milliseconds since 1970). Blocks until what is known is known.
+    fn send(&self, webhook: &PreparedWebhook, now_ms: u64) -> Attempt;
+}
+
+/// Sends webhooks over HTTP. Shared by many threads.
 #[derive(Debug)]
 pub struct WebhookSender {
     agent: Agent,
@@ -183,6 +194,12 @@ impl WebhookSender {
                 retry_after_ms: None,
             },
         }
+    }
+}
+
+impl WebhookTransport for WebhookSender {
+    fn send(&self, webhook: &PreparedWebhook, now_ms: u64) -> Attempt {
+        Self::send(self, webhook, now_ms)
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the policy remembers of a person: choices, suppression, bounces, recent messages.
 
+use std::collections::BTreeSet;
+
 use crate::subject::ContactState;
 use crate::time::Timestamp;
 
@@ -97,10 +99,21 @@ pub fn record_send(contact: &mut ContactState, policy: &Policy, channel: &str, a
 
 /// Folds what is known of one person into another: the more careful answer wins.
 pub fn merge(into: &mut ContactState, from: &ContactState) {
-    for (topic, chosen) in &from.consents {
-        let known = into.consents.entry(topic.clone()).or_insert(*chosen);
-        *known &= *chosen;
-    }
+    let topics: BTreeSet<Box<str>> = into
+        .consents
+        .keys()
+        .chain(from.consents.keys())
+        .cloned()
+        .collect();
+    // A topic that only one of them chose is covered by what the other said about all.
+    let merged = topics.into_iter().map(|topic| {
+        let mut chosen = [&*into, from]
+            .into_iter()
+            .filter_map(|contact| choice(contact, Some(&topic)));
+        let wanted = chosen.all(|wanted| wanted);
+        (topic, wanted)
+    });
+    into.consents = merged.collect();
     into.suppressed |= from.suppressed;
     into.soft_bounce_count = into.soft_bounce_count.max(from.soft_bounce_count);
     into.sends.extend(from.sends.iter().cloned());

@@ -235,6 +235,19 @@ fn merging_two_people_keeps_the_more_careful_answers() {
 }
 
 #[test]
+fn who_refused_everything_refuses_in_a_merge_what_the_other_chose() {
+    let (mut wants, mut refuses) = (ContactState::default(), ContactState::default());
+    record_choice(&mut wants, Some("tips"), Choice::Subscribed);
+    record_choice(&mut refuses, None, Choice::Unsubscribed);
+    record_choice(&mut refuses, Some("news"), Choice::Subscribed);
+    for (mut into, from) in [(wants.clone(), &refuses), (refuses.clone(), &wants)] {
+        merge(&mut into, from);
+        let chosen = ["tips", "news", "other"].map(|topic| contact::choice(&into, Some(topic)));
+        assert_eq!(chosen, [Some(false), Some(true), Some(false)]);
+    }
+}
+
+#[test]
 fn a_policy_that_cannot_work_is_refused_with_every_reason() {
     let definitions = Definitions {
         policy: PolicyDef {

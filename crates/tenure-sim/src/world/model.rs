@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tenure_app::roots::decode;
-use tenure_core::id::{EventId, MessageId, PersonId, SubjectId};
+use tenure_app::query::Query;
+use tenure_core::id::{EventId, MessageId, PersonId, Salt, SubjectId};
 use tenure_store::Store;
 use tenure_store::memory::MemoryStore;
+
+use super::definitions::TOPICS;
 
 /// What was said and acknowledged.
 #[derive(Debug, Default)]
@@ -32,10 +34,9 @@ pub fn present_person(data: &MemoryStore, mut person: PersonId) -> PersonId {
 }
 
 /// The address that lifting a suppression frees, whoever else has it.
-fn stored_address(data: &MemoryStore, person: PersonId) -> Option<Box<str>> {
-    let row = data.state(SubjectId::Person(person)).ok()??;
-    let (_, state) = decode(&row.bytes).ok()?;
-    state.traits.get("email")?.as_text().map(Into::into)
+fn address(data: &MemoryStore, salt: &Salt, person: PersonId) -> Option<Box<str>> {
+    let state = Query::new(data, salt).subject(SubjectId::Person(person));
+    state.ok()??.traits.get("email")?.as_text().map(Into::into)
 }
 
 impl Model {
@@ -52,14 +53,26 @@ impl Model {
             return;
         }
         let person = present_person(data, person);
-        self.refusals.retain(|(whose, about)| {
-            present_person(data, *whose) != person
-                || (topic.is_some() && about.is_some() && *about != topic)
-        });
+        let is = |whose: PersonId| present_person(data, whose) == person;
+        let refuses_all = self
+            .refusals
+            .iter()
+            .any(|(whose, about)| about.is_none() && is(*whose));
+        self.refusals
+            .retain(|(whose, about)| !is(*whose) || (about.is_some() && *about != topic));
+        match topic {
+            Some(topic) if refuses_all => {
+                let others = TOPICS.iter().filter(|other| **other != topic);
+                self.refusals
+                    .extend(others.map(|other| (person, Some(*other))));
+            }
+            Some(_) => {}
+            None => self.refusals.retain(|(whose, _)| !is(*whose)),
+        }
     }
 
     /// Suppression by hand, or lifting it.
-    pub fn suppress(&mut self, data: &MemoryStore, person: PersonId, on: bool) {
+    pub fn suppress(&mut self, data: &MemoryStore, salt: &Salt, person: PersonId, on: bool) {
         if on {
             self.suppressed.insert(person);
             return;
@@ -67,7 +80,7 @@ impl Model {
         let person = present_person(data, person);
         self.suppressed
             .retain(|whose| present_person(data, *whose) != person);
-        let address = stored_address(data, person);
+        let address = address(data, salt, person);
         self.bounced.retain(|bounced, whose| {
             present_person(data, *whose) != person && Some(bounced) != address.as_ref()
         });

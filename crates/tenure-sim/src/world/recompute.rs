@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tenure_app::error::AppError;
 use tenure_app::journal::Journal;
 use tenure_app::live::Live;
+use tenure_app::refusals::Refusals;
 use tenure_app::roots::decode as decode_state;
 use tenure_app::worker::{Step, Worker};
 use tenure_app::workspace::Workspace;
@@ -118,9 +119,10 @@ fn fold(data: &MemoryStore, now: Timestamp) -> Result<MemoryStore, AppError> {
     let store: Arc<dyn Store> = Arc::new(copy.clone());
     let journal = Arc::new(Journal::new(store.log_end()?, Timestamp(0)));
     let clock = Arc::new(VirtualClock::at(now));
-    let (writer, handle) = Writer::new(Arc::clone(&store), Arc::clone(&journal), clock);
-    let handle = handle.run_inline(writer);
     let salt = Workspace::open(store.as_ref())?.salt();
+    let refusals = Arc::new(Refusals::new(salt));
+    let (writer, handle) = Writer::new(Arc::clone(&store), Arc::clone(&journal), clock, refusals);
+    let handle = handle.run_inline(writer);
     let live = Arc::new(Live::default());
     let mut worker = Worker::open(store, journal, handle, live, salt, CACHED_SUBJECTS)?;
     while worker.step(now)? == Step::Worked {}

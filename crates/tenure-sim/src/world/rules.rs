@@ -56,7 +56,9 @@ pub fn arrivals(model: &Model, witness: &Witness, all: &[Attempt]) -> Vec<String
     let allowed = |id: &MessageId| 1 + model.resends.get(id).copied().unwrap_or(0);
     let chosen = |id: &MessageId| {
         let intent = witness.intents.get(id);
-        intent.is_some_and(|intent| intent.delivery == Delivery::AtLeastOnce)
+        intent.is_some_and(|intent| {
+            intent.delivery == Delivery::AtLeastOnce || intent.channel.as_ref() == "webhook"
+        })
     };
     let mut broken: Vec<String> = counts
         .iter()

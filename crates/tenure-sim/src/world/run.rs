@@ -240,7 +240,10 @@ impl World {
                 store: Arc::clone(&self.store) as _,
                 clock: Arc::clone(&self.clock) as _,
                 email: Arc::clone(&self.mail) as _,
-                dispatch: DispatchSettings::default(),
+                dispatch: DispatchSettings {
+                    webhook_transport: Some(Arc::clone(&self.mail) as _),
+                    ..DispatchSettings::default()
+                },
                 cached_subjects: self.cached_subjects,
             };
             match Node::open_inline(parts) {
@@ -365,7 +368,9 @@ impl World {
                 self.model.acknowledged.extend(ids);
             }
             Deed::Consent(person, topic, on) => self.model.choose(data, *person, *topic, *on),
-            Deed::Suppress(person, on) => self.model.suppress(data, *person, *on),
+            Deed::Suppress(person, on) => {
+                self.model.suppress(data, self.work.salt(), *person, *on);
+            }
             _ => {}
         }
     }

@@ -75,6 +75,11 @@ impl Work {
         }
     }
 
+    /// What the simulated workspace's ids derive from.
+    pub fn salt(&self) -> &Salt {
+        &self.salt
+    }
+
     /// Random numbers for whoever drives the world.
     pub fn rng(&mut self) -> &mut ChaCha8Rng {
         &mut self.rng
