@@ -86,6 +86,7 @@ pub(crate) fn query(node: &Node) -> Query<'_> {
 }
 
 /// Every operation with the scope that it wants.
+#[expect(clippy::too_many_lines, reason = "a table, one row an operation")]
 fn documented() -> Guarded {
     Guarded::new()
         .routes(Scope::ProfilesRead, routes!(workspace::show))
