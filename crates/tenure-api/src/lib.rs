@@ -1,8 +1,11 @@
 //! The HTTP surface: the tracking API, the JSON API with its OpenAPI document, hosted pages, and
 //! what operators ask. Wire types never leave this crate.
 
+mod caller;
 mod hosted;
 pub mod ingest;
+mod oauth;
+mod page;
 pub mod problem;
 mod rest;
 mod telemetry;
@@ -11,11 +14,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use tenure_app::access::secret::Seeded;
 use tenure_app::node::Node;
 use tenure_app::writer::WriterHandle;
 use tenure_core::id::Salt;
@@ -47,12 +51,16 @@ pub struct ApiState {
     pub(crate) flow: Arc<rest::Flow>,
     /// Seats for streams of topics.
     pub(crate) followers: Arc<Semaphore>,
+    /// Where secrets come from.
+    pub(crate) random: Arc<Seeded>,
+    public_url: Option<Arc<str>>,
     metrics: RenderMetrics,
 }
 
 impl ApiState {
     /// The surface of a node. `public_url` is what browsers reach this server by (`None`: what
-    /// each request says); `nonce` must differ from that of every other run.
+    /// each request says); `nonce`
+    /// is random and foreseen by nobody: secrets are made from it.
     pub fn new(
         node: Arc<Node>,
         limits: IngestLimits,
@@ -67,7 +75,18 @@ impl ApiState {
             flow: Arc::new(rest::Flow::new(FlowLimits::default())),
             followers: Arc::new(Semaphore::new(MAX_STREAMS)),
             metrics,
+            random: Arc::new(Seeded::new(&nonce)),
+            public_url: public_url.map(|url| url.trim_end_matches('/').into()),
         }
+    }
+
+    /// The address of this server: the configured one, or what the request says.
+    pub(crate) fn issuer(&self, headers: &HeaderMap) -> String {
+        if let Some(url) = &self.public_url {
+            return url.to_string();
+        }
+        let host = caller::text(headers, header::HOST.as_str()).unwrap_or("localhost");
+        format!("http://{host}")
     }
 }
 
@@ -108,9 +127,14 @@ pub fn router(state: ApiState) -> Router {
         );
         Problem::new(Code::Internal, "the request failed").into_response()
     };
+    let https = state
+        .public_url
+        .as_ref()
+        .is_some_and(|url| url.starts_with("https://"));
     Router::new()
         .merge(operations(&state))
         .merge(ingest::routes(state.ingest.clone()))
+        .merge(oauth::routes(state.clone()))
         .merge(rest::routes(&state))
         .merge(hosted::routes(state))
         .fallback(|| async { Problem::new(Code::NotFound, "there is nothing at this path") })
@@ -123,7 +147,7 @@ pub fn router(state: ApiState) -> Router {
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(middleware::from_fn(limit_time))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn(watch))
+        .layer(middleware::from_fn_with_state(https, watch))
 }
 
 /// The OpenAPI document of the JSON API.
@@ -161,8 +185,44 @@ async fn limit_time(request: Request, next: Next) -> Response {
     })
 }
 
+/// What keeps browsers from doing with an answer what it is not for. An answer that says more
+/// about itself keeps that.
+fn secure(headers: &mut HeaderMap, https: bool) {
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    let defaults = [
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ),
+        (
+            HeaderName::from_static("permissions-policy"),
+            "camera=(), geolocation=(), microphone=()",
+        ),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin",
+        ),
+    ];
+    for (name, value) in defaults {
+        headers
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
+    }
+    if https {
+        // A year: this host is reached by TLS only.
+        headers
+            .entry(header::STRICT_TRANSPORT_SECURITY)
+            .or_insert(HeaderValue::from_static("max-age=31536000"));
+    }
+}
+
 /// Tells what was answered, and adds what every answer carries.
-async fn watch(request: Request, next: Next) -> Response {
+async fn watch(State(https): State<bool>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
     let route = request
@@ -171,16 +231,7 @@ async fn watch(request: Request, next: Next) -> Response {
         .map(|path| path.as_str().to_owned());
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    headers
-        .entry(header::REFERRER_POLICY)
-        .or_insert(HeaderValue::from_static("no-referrer"));
-    headers
-        .entry(header::X_FRAME_OPTIONS)
-        .or_insert(HeaderValue::from_static("DENY"));
+    secure(headers, https);
     let route = route.as_deref().unwrap_or("none");
     telemetry::answered(
         method.as_str(),

@@ -59,6 +59,8 @@ pub enum Code {
     Unauthorized,
     /// The token lacks a scope.
     MissingScope,
+    /// It is about somebody else's customers.
+    NotYours,
     /// The body cannot be read.
     MalformedBody,
     /// A field or parameter is wrong.
@@ -93,9 +95,10 @@ pub enum Code {
 
 impl Code {
     /// Every code, for the reference.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Unauthorized,
         Self::MissingScope,
+        Self::NotYours,
         Self::MalformedBody,
         Self::InvalidField,
         Self::UnknownParameter,
@@ -128,6 +131,12 @@ impl Code {
                 StatusCode::FORBIDDEN,
                 "The token does not allow this",
                 "use a token that has the scope named in `scope`",
+            ),
+            Self::NotYours => (
+                "not-your-account",
+                StatusCode::FORBIDDEN,
+                "Not one of your accounts",
+                "ask for an account whose `owner` you are, or somebody with another role",
             ),
             Self::MalformedBody => (
                 "malformed-body",

@@ -23,3 +23,8 @@ pub(crate) fn answered(method: &str, route: &str, status: u16, took: Duration) {
 pub(crate) fn panicked(message: &str) {
     tracing::error!(message, "a request handler panicked");
 }
+
+/// The OAuth server could not do its work.
+pub(crate) fn oauth_failed(error: &tenure_app::error::AppError) {
+    tracing::error!(%error, "a token could not be given");
+}

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -13,7 +13,9 @@ use tenure_core::log::{Body, PlanVersion, Position, decode};
 use tenure_core::time::{HOUR_MS, Timestamp};
 use tenure_store::{Batch, Store};
 
-use crate::access::{Principal, PrincipalKind, Scopes};
+use crate::access::seal::{self, SealingKey};
+use crate::access::secret::Random;
+use crate::access::{Access, Actor, Change, Principal, PrincipalKind, Registrar, Scopes};
 use crate::breakers::BreakerView;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
@@ -59,6 +61,9 @@ pub struct Node {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     workspace: Workspace,
+    access: Access,
+    /// Opens the secrets of connectors.
+    sealing: OnceLock<SealingKey>,
     salt: Salt,
     journal: Arc<Journal>,
     writer: WriterHandle,
@@ -144,12 +149,14 @@ impl Node {
         let webhooks = Webhooks::open(ports, topics.clone(), sending, &workspace)?;
         let mut worker = Some(worker);
         let inline_worker = worker.take_if(|_| inline).map(Mutex::new);
-        let salt = workspace.salt();
+        let (salt, access) = (workspace.salt(), Access::open(store.as_ref())?);
         let node = Arc::new_cyclic(|me| Self {
             me: me.clone(),
             store,
             clock,
             workspace,
+            access,
+            sealing: OnceLock::new(),
             salt,
             journal,
             writer: handle,
@@ -264,12 +271,77 @@ impl Node {
 
     /// Whose bearer token this is; `None` if it opens nothing here.
     pub fn authenticate(&self, token: &str) -> Option<Principal> {
-        self.workspace.opens_api(token).then(|| Principal {
-            kind: PrincipalKind::Token,
-            id: "workspace".to_owned(),
-            name: "the workspace's token".to_owned(),
-            scopes: Scopes::all(),
+        if self.workspace.opens_api(token) {
+            return Some(Principal {
+                kind: PrincipalKind::Token,
+                id: "workspace".to_owned(),
+                name: "the workspace's token".to_owned(),
+                scopes: Scopes::all(),
+                own_accounts_of: None,
+            });
+        }
+        self.access.resolve(token, &self.audience(), self.now())
+    }
+
+    /// Writes into the audit trail that something was done; durable when it returns.
+    pub fn record_audit(&self, change: Change, by: &Actor) -> Result<(), AppError> {
+        let batch = Batch {
+            audit: vec![change.by(by)],
+            ..Batch::default()
+        };
+        self.writer.commit(batch, Vec::new())
+    }
+
+    /// Who may do what here.
+    pub fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// Changes who may do what here, with secrets made from `random`.
+    pub fn registrar<'a>(&'a self, random: &'a dyn Random) -> Registrar<'a> {
+        Registrar::online(
+            (self.store.as_ref(), &self.access),
+            &self.writer,
+            random,
+            self.now(),
+            self.audience(),
+        )
+    }
+
+    /// Gives the key with which secrets of connectors are sealed; the first one counts.
+    pub fn unlock(&self, key: SealingKey) {
+        // A second key would be another operator's mistake, not a way to change it.
+        drop(self.sealing.set(key));
+    }
+
+    /// The secret that is kept under a name.
+    pub fn secret(&self, name: &str) -> Result<Option<Vec<u8>>, AppError> {
+        seal::read(self.store.as_ref(), self.sealing_key()?, name)
+    }
+
+    /// Keeps a secret, sealed, under a name.
+    pub fn keep_secret(
+        &self,
+        name: &str,
+        secret: &[u8],
+        random: &dyn Random,
+        by: &Actor,
+    ) -> Result<(), AppError> {
+        let key = self.sealing_key()?;
+        self.registrar(random).keep_secret(key, name, secret, by)
+    }
+
+    fn sealing_key(&self) -> Result<&SealingKey, AppError> {
+        self.sealing.get().ok_or_else(|| {
+            AppError::Conflict(
+                "secrets cannot be kept without a key; start the server with TENURE_SECRET_KEY or TENURE_SECRET_KEY_FILE".into(),
+            )
         })
+    }
+
+    /// Whom access tokens are for: this workspace, and no other.
+    fn audience(&self) -> String {
+        format!("urn:tenure:workspace:{}", self.workspace.id)
     }
 
     /// Whether the replay after the start is over.

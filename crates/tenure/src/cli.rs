@@ -3,9 +3,9 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    apply, backup, breakers, completions, dead_letters, demo, diff, doctor, enrollments, export,
-    generate, health, import, init, keys, listing, messages, programs, restore, serve, settings,
-    test, topics, validate, webhooks, why,
+    apply, audit, backup, breakers, clients, completions, dead_letters, demo, diff, doctor,
+    enrollments, export, generate, health, import, init, keys, listing, login, messages, programs,
+    restore, secrets, serve, settings, test, topics, users, validate, webhooks, why,
 };
 
 /// Tenure: the customer retention engine that proves itself.
@@ -96,6 +96,25 @@ pub(crate) enum Command {
     /// Make new keys for a workspace
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Log in to a server, for later commands
+    Login(login::LogIn),
+    /// Forget a login
+    Logout(login::LogOut),
+    /// List, add and change users
+    #[command(subcommand)]
+    Users(users::Users),
+    /// List and add applications (OAuth 2.0 clients)
+    #[command(subcommand)]
+    Clients(clients::Clients),
+    /// List and make API tokens
+    #[command(subcommand)]
+    Tokens(clients::Tokens),
+    /// List, verify and export the audit trail
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// List and reseal the secrets of connectors
+    #[command(subcommand)]
+    Secrets(secrets::Secrets),
     /// Show the settings in force and where each comes from
     Settings(settings::ShowSettings),
     /// Look for what is wrong with a server or a data folder

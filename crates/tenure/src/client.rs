@@ -8,6 +8,8 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::Value;
 
+use crate::logins::Logins;
+
 /// Where a server listens unless told otherwise.
 pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:8080";
 /// Most time for opening a connection.
@@ -122,18 +124,16 @@ impl Client {
             }
             (None, None) => None,
         };
-        let config = ureq::Agent::config_builder()
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_recv_response(Some(ANSWER_TIMEOUT))
-            .http_status_as_error(false)
-            .user_agent(concat!("tenure/", env!("CARGO_PKG_VERSION")))
-            .build();
+        let agent = agent();
         let url = remote.url.trim_end_matches('/').to_owned();
-        Ok(Self {
-            agent: config.into(),
-            url,
-            token,
-        })
+        let token = match token {
+            Some(token) => Some(token),
+            None => Logins::open(false)?
+                .map(|mut logins| logins.token(&url, &agent))
+                .transpose()?
+                .flatten(),
+        };
+        Ok(Self { agent, url, token })
     }
 
     /// Address of the server.
@@ -157,6 +157,29 @@ impl Client {
         let response = request
             .send_json(body)
             .map_err(|error| self.unreachable(&error))?;
+        let mut response = self.accept(response)?;
+        self.read(&mut response)
+    }
+
+    /// `PATCH` of a JSON body below `/api/v1`.
+    pub(crate) fn patch(&self, path: &str, body: &Value) -> Result<Value, ClientError> {
+        let mut request = self.agent.patch(self.address(path));
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        let sent = request.send_json(body);
+        let response = sent.map_err(|error| self.unreachable(&error))?;
+        let mut response = self.accept(response)?;
+        self.read(&mut response)
+    }
+
+    /// `DELETE` below `/api/v1`.
+    pub(crate) fn delete(&self, path: &str) -> Result<Value, ClientError> {
+        let mut request = self.agent.delete(self.address(path));
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        let response = request.call().map_err(|error| self.unreachable(&error))?;
         let mut response = self.accept(response)?;
         self.read(&mut response)
     }
@@ -252,7 +275,7 @@ impl Client {
                     "the server does not accept this token: check --token or TENURE_TOKEN; `tenure keys rotate --data DIR` makes a new one"
                 }
                 None => {
-                    "the server wants a token: give the `api_token` that `tenure init` printed with --token or TENURE_TOKEN"
+                    "the server wants a token: log in with `tenure login`, or give the `api_token` that `tenure init` printed with --token or TENURE_TOKEN"
                 }
             })),
             429 => {
@@ -295,6 +318,17 @@ impl Client {
             reason: reason.to_owned(),
         }
     }
+}
+
+/// What speaks HTTP for the commands.
+pub(crate) fn agent() -> ureq::Agent {
+    let config = ureq::Agent::config_builder()
+        .timeout_connect(Some(CONNECT_TIMEOUT))
+        .timeout_recv_response(Some(ANSWER_TIMEOUT))
+        .http_status_as_error(false)
+        .user_agent(concat!("tenure/", env!("CARGO_PKG_VERSION")))
+        .build();
+    config.into()
 }
 
 /// One part of a path, with what would end it escaped.

@@ -4,18 +4,38 @@ use std::collections::BTreeMap;
 
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
+use tenure_app::access::Actor;
 use tenure_app::commands::Rendered;
+use tenure_app::node::Node;
 use tenure_app::publish::{Preview, Publication, PublishRequest};
 use tenure_core::define::SourceFile;
 use tenure_core::log::OnPublish;
 
+use super::guard::{Note, Who};
 use super::params::{Input, Params};
 use super::{Answer, answer};
 use crate::ApiState;
+use crate::problem::Problem;
 
-/// Who is noted as the author of what comes through the API.
-const AUTHOR: &str = "api";
+/// Who is noted as the author of a plan.
+fn author(by: &Actor) -> String {
+    format!("{} {}", by.kind, by.id)
+}
+
+/// Tells the audit trail which plan came after which, and what changed in between.
+fn note_plan(note: &Note, node: &Node, published: &Publication) -> Result<(), Problem> {
+    let plans = node.store().plans()?;
+    let before = plans
+        .iter()
+        .rev()
+        .find(|plan| plan.version < published.version);
+    note.change(
+        json!({"plan": before.map(|plan| plan.version)}),
+        json!({"plan": published.version, "changes": &published.preview.changes}),
+    );
+    Ok(())
+}
 
 /// Everything in force.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -100,7 +120,6 @@ impl From<Change> for PublishRequest {
             files: change.files,
             prune: change.prune,
             on_publish: change.on_publish,
-            author: AUTHOR.to_owned(),
             ..Self::default()
         }
     }
@@ -141,16 +160,23 @@ pub(super) async fn diff(
 #[utoipa::path(post, path = "/definitions/apply", request_body = Change, responses((status = 200, body = Object), (status = 422, body = crate::problem::ProblemDocument)))]
 pub(super) async fn apply(
     State(state): State<ApiState>,
+    note: Note,
+    Who(by): Who,
     Input(files): Input<Change>,
 ) -> Answer<Applied> {
     let dry_run = files.dry_run;
     answer(&state, move |node| {
-        let request = files.into();
+        let request = PublishRequest {
+            author: author(&by),
+            ..files.into()
+        };
         if dry_run {
             let preview = node.validate(&request)?;
             return Ok(Applied::Preview { preview });
         }
-        Ok(Applied::Published(node.publish(&request)?))
+        let published = node.publish(&request)?;
+        note_plan(&note, node, &published)?;
+        Ok(Applied::Published(published))
     })
     .await
 }
@@ -160,14 +186,18 @@ pub(super) async fn apply(
 pub(super) async fn delete(
     State(state): State<ApiState>,
     Path((kind, name)): Path<(String, String)>,
+    note: Note,
+    Who(by): Who,
 ) -> Answer<Publication> {
     answer(&state, move |node| {
         let request = PublishRequest {
             removed: vec![(kind, name)],
-            author: AUTHOR.to_owned(),
+            author: author(&by),
             ..PublishRequest::default()
         };
-        Ok(node.publish(&request)?)
+        let published = node.publish(&request)?;
+        note_plan(&note, node, &published)?;
+        Ok(published)
     })
     .await
 }

@@ -1,5 +1,7 @@
 //! The JSON API under `/api/v1`: handlers extract, call one use case and map the answer.
 
+mod access;
+mod audit;
 mod breakers;
 mod dead_letters;
 mod definitions;
@@ -87,8 +89,8 @@ pub(crate) fn query(node: &Node) -> Query<'_> {
 
 /// Every operation with the scope that it wants.
 #[expect(clippy::too_many_lines, reason = "a table, one row an operation")]
-fn documented() -> Guarded {
-    Guarded::new()
+fn documented(state: Option<&ApiState>) -> Guarded {
+    Guarded::new(state)
         .routes(Scope::ProfilesRead, routes!(workspace::show))
         .routes(Scope::DefinitionsRead, routes!(workspace::backfill))
         .routes(Scope::DefinitionsRead, routes!(workspace::plans))
@@ -144,7 +146,18 @@ fn documented() -> Guarded {
         )
         .routes(Scope::MessagesWrite, routes!(definitions::test_send))
         .routes(Scope::ProfilesWrite, routes!(transfer::import))
-        .routes(Scope::ProfilesRead, routes!(transfer::export))
+        .exports(Scope::ProfilesRead, routes!(transfer::export))
+        .access(routes!(access::clients, access::create_client))
+        .access(routes!(access::rotate_client))
+        .access(routes!(access::delete_client))
+        .access(routes!(access::tokens, access::create_token))
+        .access(routes!(access::delete_token))
+        .access(routes!(access::users, access::create_user))
+        .access(routes!(access::change_user, access::delete_user))
+        .access(routes!(access::rotate_key))
+        .access(routes!(audit::list))
+        .access(routes!(audit::verified))
+        .exports(Scope::Admin, routes!(audit::export))
         .routes(Scope::MessagesWrite, routes!(transfer::bounces))
         .routes(Scope::ProfilesRead, routes!(topics::list))
         .routes(Scope::ProfilesRead, routes!(topics::read))
@@ -184,13 +197,13 @@ fn document(mut api: OpenApi) -> OpenApi {
 
 /// The OpenAPI document, from the code.
 pub(crate) fn openapi() -> OpenApi {
-    let (_, api) = documented().split();
+    let (_, api) = documented(None).split();
     document(api)
 }
 
 /// The routes of the JSON API.
 pub(crate) fn routes(state: &ApiState) -> Router {
-    let (router, api) = documented().split();
+    let (router, api) = documented(Some(state)).split();
     let api: Arc<str> = document(api).to_json().unwrap_or_default().into();
     let protected = router
         .route_layer(middleware::from_fn_with_state(

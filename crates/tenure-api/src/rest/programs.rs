@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tenure_app::node::Node;
 use tenure_app::query::ProgramCounts;
 use tenure_core::define::{Audience, Entry, ProgramDef};
@@ -13,6 +13,7 @@ use tenure_core::id::SubjectId;
 use tenure_core::lang::sentence;
 use tenure_core::plan::Plan;
 
+use super::guard::Note;
 use super::params::{Input, Nothing, Params};
 use super::{Answer, Done, Rows, answer, query};
 use crate::ApiState;
@@ -146,8 +147,20 @@ pub(super) async fn show(
 
 /// Stops a program from acting.
 #[utoipa::path(post, path = "/programs/{program}/pause", params(("program" = String, Path)), responses((status = 200, body = Done)))]
-pub(super) async fn pause(State(state): State<ApiState>, Path(name): Path<String>) -> Answer<Done> {
-    act(&state, move |node| Ok(node.pause(&name, true)?)).await
+pub(super) async fn pause(
+    State(state): State<ApiState>,
+    Path(name): Path<String>,
+    note: Note,
+) -> Answer<Done> {
+    act(&state, move |node| set_paused(node, &name, true, &note)).await
+}
+
+fn set_paused(node: &Node, program: &str, paused: bool, note: &Note) -> Result<(), Problem> {
+    let plan = node.live().plan();
+    let before = plan.is_some_and(|plan| plan.paused.contains(program));
+    node.pause(program, paused)?;
+    note.change(json!({"paused": before}), json!({"paused": paused}));
+    Ok(())
 }
 
 /// Lets a paused program go on.
@@ -155,8 +168,9 @@ pub(super) async fn pause(State(state): State<ApiState>, Path(name): Path<String
 pub(super) async fn resume(
     State(state): State<ApiState>,
     Path(name): Path<String>,
+    note: Note,
 ) -> Answer<Done> {
-    act(&state, move |node| Ok(node.pause(&name, false)?)).await
+    act(&state, move |node| set_paused(node, &name, false, &note)).await
 }
 
 /// Does something that has no answer but that it was done.
@@ -244,11 +258,17 @@ fn subject_id(text: &str) -> Result<SubjectId, Problem> {
 pub(super) async fn enroll(
     State(state): State<ApiState>,
     Path(name): Path<String>,
+    note: Note,
     Input(body): Input<Enrolling>,
 ) -> Answer<Done> {
     let subject = subject_id(&body.subject)?;
     act(&state, move |node| {
-        Ok(node.enroll(&name, subject, body.key, &body.data)?)
+        node.enroll(&name, subject, body.key, &body.data)?;
+        note.change(
+            (),
+            json!({"subject": subject.to_string(), "enrolled": true}),
+        );
+        Ok(())
     })
     .await
 }
@@ -266,12 +286,18 @@ pub(super) struct Removing {
 pub(super) async fn remove(
     State(state): State<ApiState>,
     Path(name): Path<String>,
+    note: Note,
     Input(body): Input<Removing>,
 ) -> Answer<Done> {
     let subject = subject_id(&body.subject)?;
     act(&state, move |node| {
         node.program(&name)?;
-        Ok(node.remove(&name, subject)?)
+        node.remove(&name, subject)?;
+        note.change(
+            (),
+            json!({"subject": subject.to_string(), "enrolled": false}),
+        );
+        Ok(())
     })
     .await
 }
@@ -287,12 +313,13 @@ pub(super) struct BroadcastRow {
 pub(super) async fn broadcast(
     State(state): State<ApiState>,
     Path(name): Path<String>,
+    note: Note,
     Input(Nothing {}): Input<Nothing>,
 ) -> Answer<BroadcastRow> {
     answer(&state, move |node| {
-        Ok(BroadcastRow {
-            member_count: node.broadcast(&name)?,
-        })
+        let member_count = node.broadcast(&name)?;
+        note.change((), json!({"member_count": member_count}));
+        Ok(BroadcastRow { member_count })
     })
     .await
 }

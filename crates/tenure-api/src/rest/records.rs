@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tenure_app::commands::Rendered;
+use tenure_app::node::Node;
 use tenure_app::query::Listed;
 use tenure_core::define::Audience;
 use tenure_core::id::{MessageId, SubjectId, TaskId};
@@ -13,6 +14,7 @@ use tenure_store::query::{
     DecisionFilter, EnrollmentFilter, MessageFilter, TaskFilter, instant_cursor,
 };
 
+use super::guard::Note;
 use super::params::{Input, Params, one_more};
 use super::programs::act;
 use super::rows::{DecisionRow, EnrollmentRow, MessageRow, TaskRow};
@@ -203,16 +205,42 @@ pub(super) async fn message_preview(
 
 /// Sends a message again whose outcome is unknown, or that was given up.
 #[utoipa::path(post, path = "/messages/{message}/resend", params(("message" = String, Path)), responses((status = 200, body = Done)))]
-pub(super) async fn resend(State(state): State<ApiState>, Path(id): Path<String>) -> Answer<Done> {
+pub(super) async fn resend(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    note: Note,
+) -> Answer<Done> {
     let id = message_id(&id)?;
-    act(&state, move |node| Ok(node.resend(id)?)).await
+    act(&state, move |node| {
+        let before = message_state(node, id)?;
+        node.resend(id)?;
+        note.change(before, message_state(node, id)?);
+        Ok(())
+    })
+    .await
+}
+
+/// What the audit trail says of a message.
+fn message_state(node: &Node, id: MessageId) -> Result<Value, Problem> {
+    let message = node.store().message(id)?;
+    Ok(json!({"state": message.map(|message| message.state)}))
 }
 
 /// Cancels a message that has not gone out.
 #[utoipa::path(post, path = "/messages/{message}/cancel", params(("message" = String, Path)), responses((status = 200, body = Done)))]
-pub(super) async fn cancel(State(state): State<ApiState>, Path(id): Path<String>) -> Answer<Done> {
+pub(super) async fn cancel(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    note: Note,
+) -> Answer<Done> {
     let id = message_id(&id)?;
-    act(&state, move |node| Ok(node.cancel(id)?)).await
+    act(&state, move |node| {
+        let before = message_state(node, id)?;
+        node.cancel(id)?;
+        note.change(before, message_state(node, id)?);
+        Ok(())
+    })
+    .await
 }
 
 /// Tasks, the latest first.
@@ -250,11 +278,14 @@ pub(super) struct Completion {
 pub(super) async fn complete(
     State(state): State<ApiState>,
     Path(id): Path<String>,
+    note: Note,
     Input(body): Input<Completion>,
 ) -> Answer<Done> {
     let id: TaskId = id.parse().map_err(|_| Problem::not_found("task", &id))?;
     act(&state, move |node| {
-        Ok(node.complete_task(id, body.outcome.as_deref())?)
+        node.complete_task(id, body.outcome.as_deref())?;
+        note.change((), json!({"completed": true}));
+        Ok(())
     })
     .await
 }

@@ -2,6 +2,7 @@
 
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tenure_app::node::Node;
 use tenure_app::query::Listed;
 use tenure_core::define::{Audience, SegmentDef};
@@ -10,6 +11,7 @@ use tenure_core::lang::sentence;
 use tenure_core::log::IdentifierKind;
 use tenure_core::subject::SubjectState;
 
+use super::guard::Note;
 use super::params::{Input, Params, one_more};
 use super::rows::{AccountRow, PersonRow, TimelineRow};
 use super::{Answer, Done, Rows, answer, query};
@@ -204,12 +206,17 @@ pub(super) struct Choice {
 pub(super) async fn consent(
     State(state): State<ApiState>,
     Path(id): Path<String>,
+    note: Note,
     Input(choice): Input<Choice>,
 ) -> Answer<Done> {
     let id = person_id(&id)?;
     answer(&state, move |node| {
         known(node, SubjectId::Person(id))?;
         node.consent(id, choice.topic.as_deref(), choice.subscribed)?;
+        note.change(
+            (),
+            json!({"topic": choice.topic, "subscribed": choice.subscribed}),
+        );
         Ok(Done {})
     })
     .await
@@ -230,6 +237,7 @@ pub(super) struct Suppression {
 pub(super) async fn suppress(
     State(state): State<ApiState>,
     Path(id): Path<String>,
+    note: Note,
     Input(wish): Input<Suppression>,
 ) -> Answer<Done> {
     let id = person_id(&id)?;
@@ -240,6 +248,7 @@ pub(super) async fn suppress(
             wish.suppressed,
             wish.reason.as_deref().unwrap_or("by hand"),
         )?;
+        note.change((), json!({"suppressed": wish.suppressed}));
         Ok(Done {})
     })
     .await

@@ -16,6 +16,7 @@ use tenure_store::Page;
 use tokio::sync::mpsc::{Sender, channel};
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::guard::Note;
 use super::params::Params;
 use super::rows::{AccountRow, PersonRow, TimelineRow};
 use super::{Answer, answer, query};
@@ -38,6 +39,7 @@ const EXPORT_BLOCK_BYTES: usize = 64 * 1024;
 #[utoipa::path(post, path = "/import", request_body = Object, responses((status = 200, body = Report), (status = 400, body = Report)))]
 pub(super) async fn import(
     State(state): State<ApiState>,
+    note: Note,
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
@@ -51,6 +53,10 @@ pub(super) async fn import(
     let historical = says_historical(text).map_err(crate::ingest::problem)?;
     let parsed = state.ingest.batch(text, &limits, historical)?;
     let ingested = state.ingest.take(parsed.calls).await?;
+    note.change(
+        (),
+        json!({"accepted_count": ingested.accepted_count, "rejected_count": parsed.rejected.len()}),
+    );
     Ok(Report::new(ingested, parsed.rejected).into_answer())
 }
 

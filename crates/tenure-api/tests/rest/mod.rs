@@ -1,9 +1,11 @@
 //! A node in memory with one program, and its HTTP surface.
 
 mod access;
+mod audit;
 mod definitions;
 mod flow;
 mod hosted;
+mod oauth;
 mod records;
 mod topics;
 mod webhooks;
@@ -13,9 +15,13 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, Response, StatusCode};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tenure_api::ingest::IngestLimits;
 use tenure_api::{ApiState, FlowLimits, router};
+use tenure_app::access::Role;
+use tenure_app::access::users::csrf_token;
 use tenure_app::clock::Clock;
 use tenure_app::dispatch::DispatchSettings;
 use tenure_app::node::{Node, Parts};
@@ -25,6 +31,8 @@ use tenure_connectors::{EmailTransport, Outcome, PreparedEmail};
 use tenure_core::time::Timestamp;
 use tenure_store::memory::MemoryStore;
 use tower::ServiceExt;
+
+const PASSWORD: &str = "correct-horse-battery";
 
 const DEFINITIONS: &str = r#"policy: default
 timezone: UTC
@@ -79,8 +87,14 @@ struct World {
 impl World {
     /// A workspace in which nothing is published.
     fn empty() -> Self {
+        Self::of(7)
+    }
+
+    /// Likewise, with other secrets.
+    fn of(entropy: u8) -> Self {
         let store = Arc::new(MemoryStore::new());
-        let keys = Workspace::create(store.as_ref(), "Northbeam", &[7; ENTROPY_BYTES]).unwrap();
+        let keys =
+            Workspace::create(store.as_ref(), "Northbeam", &[entropy; ENTROPY_BYTES]).unwrap();
         let mailbox = Arc::new(Mailbox::default());
         let parts = Parts {
             store,
@@ -95,7 +109,7 @@ impl World {
             Arc::clone(&node),
             IngestLimits::default(),
             None,
-            [1; 16],
+            [entropy; 16],
             metrics,
         );
         let state = state.with_flow(FlowLimits {
@@ -187,9 +201,77 @@ impl World {
         found["data"][0]["id"].as_str().unwrap().to_owned()
     }
 
+    /// Adds a user of a role and signs them in; answers their cookie.
+    async fn session(&self, role: Role) -> String {
+        let word = serde_json::to_value(role).unwrap();
+        let email = format!("{}@example.com", word.as_str().unwrap());
+        let user = json!({"email": email, "name": "Ann", "role": word, "password": PASSWORD});
+        let (status, body) = self.post("users", user).await;
+        assert_eq!(status, 200, "{body}");
+        let form = format!("email={}&password={PASSWORD}", email.replace('@', "%40"));
+        let response = self
+            .send(Request::post("/login").body(Body::from(form)).unwrap())
+            .await;
+        assert_eq!(response.status(), 303);
+        let cookie = response.headers()["set-cookie"].to_str().unwrap();
+        cookie.split(';').next().unwrap().to_owned()
+    }
+
+    /// Asks within a session, with its CSRF token.
+    async fn with_session(&self, cookie: &str, method: &str, path: &str) -> (u16, Value) {
+        let secret = cookie.split_once('=').unwrap().1;
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("Cookie", cookie)
+            .header("X-CSRF-Token", csrf_token(secret))
+            .body(Body::empty())
+            .unwrap();
+        let (status, text) = read(self.send(request).await).await;
+        (
+            status.as_u16(),
+            serde_json::from_str(&text).unwrap_or_default(),
+        )
+    }
+
+    /// An access token of an application with these scopes, as a header.
+    async fn jwt(&self, scopes: &str) -> String {
+        let (_, client) = self
+            .post("clients", json!({"name": "test", "scopes": scopes}))
+            .await;
+        let basic = basic(
+            client["id"].as_str().unwrap(),
+            client["secret"].as_str().unwrap(),
+        );
+        let request = Request::post("/oauth/token")
+            .header("Authorization", basic)
+            .body(Body::from("grant_type=client_credentials"))
+            .unwrap();
+        let (_, text) = read(self.send(request).await).await;
+        let issued: Value = serde_json::from_str(&text).unwrap();
+        format!("Bearer {}", issued["access_token"].as_str().unwrap())
+    }
+
+    /// Makes somebody the owner of the account `acme`.
+    async fn own_acme(&self, owner: &str) {
+        let call = json!({"messageId": "own", "userId": "noor", "groupId": "acme", "traits": {"owner": owner}});
+        let request = Request::post("/v1/group")
+            .header("Authorization", basic(&self.keys.write_key, ""))
+            .body(Body::from(call.to_string()))
+            .unwrap();
+        assert_eq!(self.send(request).await.status(), 200);
+        self.run();
+    }
+
     fn last_mail(&self) -> String {
         self.mailbox.0.lock().unwrap().last().cloned().unwrap()
     }
+}
+
+/// Basic authorization.
+fn basic(user: &str, password: &str) -> String {
+    let pair = format!("{user}:{password}");
+    format!("Basic {}", STANDARD.encode(pair))
 }
 
 fn files() -> Value {

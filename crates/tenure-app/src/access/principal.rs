@@ -35,6 +35,8 @@ pub struct Principal {
     pub name: String,
     /// What they may do.
     pub scopes: Scopes,
+    /// Whose accounts they see, if they do not see all: what `owner` of an account must be.
+    pub own_accounts_of: Option<String>,
 }
 
 impl Principal {

@@ -5,6 +5,7 @@ use tenure_core::id::{AccountId, PersonId, SubjectId};
 use tenure_core::log::{Body, IdentifierKind};
 use tenure_core::subject::SubjectState;
 use tenure_core::time::Timestamp;
+use tenure_core::value::Value;
 use tenure_store::{Page, StoreError};
 
 use super::tail::Tail;
@@ -68,6 +69,23 @@ impl Query<'_> {
         let states = states.collect::<Result<Vec<_>, _>>()?;
         Ok(Listed::cut(states, page.limit, |state| {
             state.id.to_string()
+        }))
+    }
+
+    /// Whom the trait `owner` of an account names; of a person: of their account.
+    pub fn owner_of(&self, subject: SubjectId) -> Result<Option<String>, StoreError> {
+        let account = match subject {
+            SubjectId::Account(account) => Some(account),
+            SubjectId::Person(_) => self.subject(subject)?.and_then(|state| state.account),
+        };
+        let Some(account) = account else {
+            return Ok(None);
+        };
+        let state = self.subject(SubjectId::Account(account))?;
+        let owner = state.and_then(|state| state.traits.get("owner").cloned());
+        Ok(owner.and_then(|owner| match owner {
+            Value::Text(name) => Some(name.into()),
+            _ => None,
         }))
     }
 

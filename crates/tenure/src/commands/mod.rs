@@ -1,8 +1,10 @@
 //! One file a command. Each is thin: read the arguments, ask one thing, print.
 
 pub(crate) mod apply;
+pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod breakers;
+pub(crate) mod clients;
 pub(crate) mod completions;
 pub(crate) mod dead_letters;
 pub(crate) mod demo;
@@ -16,13 +18,16 @@ pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod keys;
 pub(crate) mod listing;
+pub(crate) mod login;
 pub(crate) mod messages;
 pub(crate) mod programs;
 pub(crate) mod restore;
+pub(crate) mod secrets;
 pub(crate) mod serve;
 pub(crate) mod settings;
 pub(crate) mod test;
 pub(crate) mod topics;
+pub(crate) mod users;
 pub(crate) mod validate;
 pub(crate) mod webhooks;
 pub(crate) mod why;
@@ -59,6 +64,13 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Webhooks(args) => webhooks::run(&args),
         Command::Breakers(args) => breakers::run(&args),
         Command::Keys(args) => keys::run(&args),
+        Command::Login(args) => login::run(&args),
+        Command::Logout(args) => login::run_logout(&args),
+        Command::Users(args) => users::run(&args),
+        Command::Clients(args) => clients::run(&args),
+        Command::Tokens(args) => clients::run_tokens(&args),
+        Command::Audit(args) => audit::run(&args),
+        Command::Secrets(args) => secrets::run(&args),
         Command::Settings(args) => settings::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Backup(args) => backup::run(&args),

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use metrics_exporter_prometheus::PrometheusHandle;
+use tenure_app::access::seal::SealingKey;
 use tenure_app::clock::Clock;
 use tenure_app::dispatch::DispatchSettings;
 use tenure_app::node::{Node, Parts};
@@ -77,9 +78,19 @@ impl Server {
                 retry_delay_ms: settings.number("send_retry_delay_ms") as i64,
                 dkim: mail::dkim(settings)?,
                 webhooks: mail::webhooks(settings)?,
+                webhook_transport: None,
             },
             cached_subjects: settings.number("cached_subjects_max") as usize,
         })?;
+        if let Some(text) = settings.text("secret_key") {
+            let key = SealingKey::derive(text);
+            node.unlock(key.with_context(|| {
+                format!(
+                    "`secret_key` needs at least {} random characters",
+                    SealingKey::TEXT_CHARS_MIN
+                )
+            })?);
+        }
         if let Some(folder) = settings.path("bounces_dir") {
             // It ends by itself when the node stops.
             drop(node.watch_reports(folder)?);

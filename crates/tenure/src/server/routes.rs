@@ -19,6 +19,7 @@ pub(crate) fn router(
         Arc::clone(node),
         limits,
         public_url,
+        // Of a generator that the operating system seeds: nobody can foresee it.
         rand::random(),
         Arc::new(move || metrics.render()),
     );

@@ -197,6 +197,10 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "10000",
         "Most time for one attempt at a webhook.",
     ),
+    secret(
+        "secret_key",
+        "Seals the secrets of connectors at rest: at least 32 random characters. `tenure secrets reseal` changes it.",
+    ),
     count(
         "event_bytes_max",
         1_048_576,
