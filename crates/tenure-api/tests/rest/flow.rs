@@ -1,8 +1,12 @@
 //! Flow control, and requests that are sent twice.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::http::{Request, Response};
 use serde_json::{Value, json};
+use tenure_api::ingest::IngestLimits;
+use tenure_api::{ApiState, FlowLimits, router};
 
 use super::{World, read};
 
@@ -79,7 +83,14 @@ async fn a_key_that_is_in_hand_or_was_cut_off_is_a_conflict() {
 
 #[tokio::test]
 async fn answers_tell_how_much_is_left_and_too_many_requests_are_turned_away() {
-    let world = World::empty();
+    let mut world = World::empty();
+    let (node, metrics) = (Arc::clone(&world.node), Arc::new(String::new));
+    let state = ApiState::new(node, IngestLimits::default(), None, [1; 16], metrics);
+    world.router = router(state.with_flow(FlowLimits {
+        client_rate_per_second: 1,
+        client_burst: 20,
+        customer_concurrency: 10,
+    }));
     let mut turned_away = None;
     for _ in 0..300 {
         let request = Request::get("/api/v1/topics")
@@ -95,7 +106,7 @@ async fn answers_tell_how_much_is_left_and_too_many_requests_are_turned_away() {
         );
         assert_eq!(
             response.headers()["ratelimit-policy"],
-            "\"client\";q=200;w=200"
+            "\"client\";q=20;w=20"
         );
         if response.status() == 429 {
             turned_away = Some(response);

@@ -19,7 +19,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tenure_api::ingest::IngestLimits;
-use tenure_api::{ApiState, FlowLimits, router};
+use tenure_api::{ApiState, router};
 use tenure_app::access::Role;
 use tenure_app::access::users::csrf_token;
 use tenure_app::clock::Clock;
@@ -112,11 +112,6 @@ impl World {
             [entropy; 16],
             metrics,
         );
-        let state = state.with_flow(FlowLimits {
-            client_rate_per_second: 1,
-            client_burst: 200,
-            customer_concurrency: 10,
-        });
         Self {
             node,
             mailbox,
