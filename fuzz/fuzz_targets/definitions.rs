@@ -3,35 +3,7 @@
 
 #![no_main]
 
-use std::collections::{BTreeMap, BTreeSet};
+#[path = "../bodies/definitions.rs"]
+mod body;
 
-use libfuzzer_sys::fuzz_target;
-use tenure_core::define::SourceFile;
-use tenure_core::id::Salt;
-use tenure_core::lang::parse_definitions;
-use tenure_core::plan::{Plan, PlanSources};
-
-fuzz_target!(|text: &str| {
-    let file = SourceFile { path: "fuzz.yaml".into(), text: text.into() };
-    match parse_definitions(vec![file], &[]) {
-        Err(diagnostics) => {
-            assert!(!diagnostics.is_empty(), "refused without a reason");
-            for diagnostic in diagnostics {
-                assert!(diagnostic.span.end <= text.len(), "a span beyond the file");
-            }
-        }
-        Ok((definitions, _)) => {
-            let names = definitions.programs.iter();
-            let program_versions: BTreeMap<String, u32> =
-                names.map(|program| (program.name.clone(), 1)).collect();
-            drop(Plan::compile(PlanSources {
-                version: 1,
-                salt: Salt([1; 32]),
-                current: definitions,
-                program_versions,
-                retired: Vec::new(),
-                paused: BTreeSet::new(),
-            }));
-        }
-    }
-});
+libfuzzer_sys::fuzz_target!(|text: &str| body::run(text));

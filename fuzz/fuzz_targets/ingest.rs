@@ -3,34 +3,7 @@
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use tenure_api::ingest::{Circumstances, IngestLimits, Kind, parse_batch, parse_call};
-use tenure_core::id::{EventId, Salt};
-use tenure_core::time::Timestamp;
+#[path = "../bodies/ingest.rs"]
+mod body;
 
-const KINDS: [Kind; 6] =
-    [Kind::Track, Kind::Identify, Kind::Group, Kind::Page, Kind::Screen, Kind::Alias];
-
-fuzz_target!(|body: &str| {
-    let salt = Salt([1; 32]);
-    let unique = || EventId(1);
-    let cx = Circumstances {
-        salt: &salt,
-        received_at: Timestamp(1_790_000_000_000),
-        sent_at: None,
-        historical: false,
-        unique: &unique,
-    };
-    let limits = IngestLimits::default();
-    for kind in KINDS {
-        drop(parse_call(body, kind, &limits, &cx));
-    }
-    if let Ok(parsed) = parse_batch(body, &limits, &cx) {
-        for call in parsed.calls {
-            if let tenure_app::call::CallKind::Track { properties, .. } = &call.kind {
-                let read = serde_json::from_str::<serde_json::Value>(properties);
-                assert!(read.is_ok_and(|json| json.is_object()), "properties are no object");
-            }
-        }
-    }
-});
+libfuzzer_sys::fuzz_target!(|body: &str| body::run(body));

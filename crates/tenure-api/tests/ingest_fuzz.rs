@@ -2,43 +2,13 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tenure_api::ingest::{Circumstances, IngestLimits, Kind, parse_batch, parse_call};
-use tenure_core::id::{EventId, Salt};
-use tenure_core::time::Timestamp;
 
-const KINDS: [Kind; 6] = [
-    Kind::Track,
-    Kind::Identify,
-    Kind::Group,
-    Kind::Page,
-    Kind::Screen,
-    Kind::Alias,
-];
+#[path = "../../../fuzz/bodies/ingest.rs"]
+mod body;
+#[path = "../../../fuzz/bodies/inputs.rs"]
+mod inputs;
 
-fn parse(body: &str) {
-    let salt = Salt([1; 32]);
-    let unique = || EventId(1);
-    let cx = Circumstances {
-        salt: &salt,
-        received_at: Timestamp(1_790_000_000_000),
-        sent_at: None,
-        historical: false,
-        unique: &unique,
-    };
-    let limits = IngestLimits::default();
-    for kind in KINDS {
-        drop(parse_call(body, kind, &limits, &cx));
-    }
-    if let Ok(parsed) = parse_batch(body, &limits, &cx) {
-        for call in parsed.calls {
-            if let tenure_app::call::CallKind::Track { properties, .. } = &call.kind {
-                assert!(
-                    serde_json::from_str::<Value>(properties).is_ok_and(|json| json.is_object())
-                );
-            }
-        }
-    }
-}
+use body::run as parse;
 
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
@@ -91,7 +61,19 @@ fn any_call() -> impl Strategy<Value = Value> {
     })
 }
 
+#[test]
+fn the_corpus_is_answered() {
+    for body in inputs::corpus("ingest") {
+        parse(&body);
+    }
+}
+
 proptest! {
+    #[test]
+    fn changed_bodies_of_the_corpus_are_answered(body in inputs::inputs(inputs::corpus("ingest"))) {
+        parse(&body);
+    }
+
     #[test]
     fn any_text_is_answered(body in ".{0,400}") {
         parse(&body);

@@ -13,6 +13,7 @@ use tenure_store::Batch;
 use tenure_store::row::{EnrollmentCount, PlanRow};
 
 use crate::backfill::Overlay;
+use crate::bodies::check_bodies;
 use crate::catalog::{Catalog, Changes};
 use crate::error::AppError;
 use crate::node::Node;
@@ -163,7 +164,8 @@ impl Node {
         let counts = self.store().enrollment_counts()?;
         catalog.retired = retired(&old, &catalog, &counts);
         let (definitions, mut warnings) = catalog.parse().map_err(AppError::Definitions)?;
-        let (_, findings) = catalog.templates();
+        let (_, mut findings) = catalog.templates();
+        findings.extend(check_bodies(&definitions));
         if !findings.is_empty() {
             return Err(AppError::Definitions(findings));
         }

@@ -17,8 +17,11 @@ use tenure_store::row::State;
 use tenure_store::{Store, StoreError};
 
 /// First byte of a stored state: the version of its encoding.
-const STATE_FORMAT: u8 = 2;
-/// The version before, which lacked the health at its end.
+const STATE_FORMAT: u8 = 3;
+/// The version before, which lacked `decided` and `past_accounts` at its end, whose initial values
+/// are three zero bytes.
+const STATE_FORMAT_UNDECIDED: u8 = 2;
+/// The version before that, which lacked the health as well.
 const STATE_FORMAT_WITHOUT_HEALTH: u8 = 1;
 /// How many subjects are kept in memory; about 1 KB each.
 pub const DEFAULT_CACHED_SUBJECTS: usize = 300_000;
@@ -334,14 +337,38 @@ pub fn decode(bytes: &[u8]) -> Result<(Position, SubjectState), StoreError> {
                 postcard::from_bytes(rest).map_err(|_| damaged("cannot be decoded"))?;
             Ok((position, state))
         }
+        Some((&STATE_FORMAT_UNDECIDED, rest)) => {
+            let whole = [&[STATE_FORMAT], rest, &[0, 0, 0]].concat();
+            decode(&whole)
+        }
         Some((&STATE_FORMAT_WITHOUT_HEALTH, rest)) => {
-            let nothing = postcard::to_extend(&HealthState::default(), rest.to_vec());
-            let bytes = nothing.map_err(|_| damaged("cannot be decoded"))?;
-            let Stored(position, state) =
-                postcard::from_bytes(&bytes).map_err(|_| damaged("cannot be decoded"))?;
-            Ok((position, state))
+            let start = [&[STATE_FORMAT_UNDECIDED], rest].concat();
+            let whole = postcard::to_extend(&HealthState::default(), start);
+            decode(&whole.map_err(|_| damaged("cannot be decoded"))?)
         }
         Some(_) => Err(damaged("is of an unknown format")),
         None => Err(damaged("is empty")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tenure_core::id::PersonId;
+
+    use super::*;
+
+    #[test]
+    fn states_of_the_formats_before_are_read() {
+        let state = SubjectState::new(SubjectId::Person(PersonId(7)), None, Timestamp(5), 3);
+        let now = encode(9, &state).unwrap();
+        let mut before = now[..now.len() - 3].to_vec();
+        before[0] = STATE_FORMAT_UNDECIDED;
+        let expected = decode(&now).unwrap();
+        assert_eq!(decode(&before).unwrap(), expected);
+        let health = postcard::to_stdvec(&HealthState::default()).unwrap();
+        before.truncate(before.len() - health.len());
+        before[0] = STATE_FORMAT_WITHOUT_HEALTH;
+        assert_eq!(decode(&before).unwrap(), expected);
+        assert_eq!(expected.0, 9);
     }
 }

@@ -384,3 +384,43 @@ steps:
         world.outcomes()
     );
 }
+
+#[test]
+fn an_account_that_a_merged_person_left_long_ago_counts_one_person() {
+    let mut world = World::new();
+    world.publish("segment: busy\naudience: account\nwhen: active_people(30d) >= 2\n");
+    let tell = |world: &World, id: &str, kind: CallKind, names: [Option<&str>; 3]| {
+        let salt = world.node.salt();
+        let name = |kind, value: Option<&str>| value.map(|value| Name::new(salt, kind, value));
+        let [user, anonymous, account] = names;
+        let call = Call {
+            event_id: event_id(salt, id),
+            kind,
+            user: name(IdentifierKind::UserId, user),
+            anonymous: name(IdentifierKind::AnonymousId, anonymous),
+            email: None,
+            account: name(IdentifierKind::AccountId, account),
+            occurred_at: None,
+            historical: false,
+        };
+        world.node.writer().ingest_and_wait(vec![call]).unwrap();
+        world.run();
+    };
+    let busy = |world: &World| world.store.members("busy", &Page::default()).unwrap().len();
+    let group = || CallKind::Group { traits: Vec::new() };
+    let seen = || CallKind::Track {
+        name: "seen".into(),
+        properties: "{}".into(),
+    };
+    let visitor = Some("visitor");
+    tell(&world, "1", group(), [None, visitor, Some("acme")]);
+    tell(&world, "2", seen(), [None, visitor, None]);
+    tell(&world, "3", group(), [None, visitor, Some("other")]);
+    tell(&world, "4", group(), [Some("ada"), None, Some("acme")]);
+    tell(&world, "5", seen(), [Some("ada"), None, None]);
+    assert_eq!(busy(&world), 1);
+    world.restart();
+    let identify = CallKind::Identify { traits: Vec::new() };
+    tell(&world, "6", identify, [Some("ada"), visitor, None]);
+    assert_eq!(busy(&world), 0, "the visitor was Ada");
+}

@@ -5,10 +5,15 @@ use serde::{Deserialize, Serialize};
 use crate::id::{DecisionId, EnrollmentId, MessageId, SubjectId};
 use crate::time::Timestamp;
 
+/// Bits of an id below the ordinal.
+const ORDINAL_SHIFT: u32 = 96;
+
 /// A recorded answer. Every step that is reached records one, also when nothing was done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
-    /// Derived from enrollment, step and outcome, so a replay records it once.
+    /// Derived from enrollment, step and outcome, so a replay records it once. Its upper 32 bits
+    /// are the decision's number among those about this subject at this instant: sorted by
+    /// instant and id, a subject's decisions stand in the order in which they were made.
     pub id: DecisionId,
     /// When it was taken (the engine's time).
     pub at: Timestamp,
@@ -28,6 +33,14 @@ pub struct Decision {
     pub reason: Box<str>,
     /// The message it led to.
     pub message: Option<MessageId>,
+}
+
+impl DecisionId {
+    /// An id that sorts by `ordinal`, the number of the decision among those about its subject at
+    /// its instant; the rest is taken from a hash.
+    pub fn in_order(ordinal: u32, hash: u128) -> Self {
+        Self(u128::from(ordinal) << ORDINAL_SHIFT | hash & ((1 << ORDINAL_SHIFT) - 1))
+    }
 }
 
 /// The answers there are.

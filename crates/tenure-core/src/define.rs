@@ -193,31 +193,37 @@ pub struct ProgramDef {
 impl ProgramDef {
     /// Names of all steps, nested ones too.
     pub fn step_names(&self) -> Vec<&str> {
-        let mut names = Vec::new();
-        gather_names(&self.steps, &mut names);
-        names
+        let steps = self.all_steps().into_iter();
+        steps.map(|step| step.name.as_str()).collect()
+    }
+
+    /// All steps, nested ones too, each before those inside it.
+    pub fn all_steps(&self) -> Vec<&StepDef> {
+        let mut found = Vec::new();
+        gather(&self.steps, &mut found);
+        found
     }
 }
 
-fn gather_names<'a>(steps: &'a [StepDef], names: &mut Vec<&'a str>) {
+fn gather<'a>(steps: &'a [StepDef], found: &mut Vec<&'a StepDef>) {
     for step in steps {
-        names.push(&step.name);
+        found.push(step);
         match &step.kind {
             StepKind::Branch(arms) => {
                 for (_, steps) in arms {
-                    gather_names(steps, names);
+                    gather(steps, found);
                 }
             }
             StepKind::Split(arms) => {
                 for arm in arms {
-                    gather_names(&arm.steps, names);
+                    gather(&arm.steps, found);
                 }
             }
             StepKind::Wait(WaitDef::Until {
                 then, otherwise, ..
             }) => {
-                gather_names(then, names);
-                gather_names(otherwise, names);
+                gather(then, found);
+                gather(otherwise, found);
             }
             _ => {}
         }

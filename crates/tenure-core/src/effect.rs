@@ -197,6 +197,8 @@ pub struct EnrollmentChange {
     pub step: Option<Box<str>>,
     /// Where it stands.
     pub status: EnrollmentStatus,
+    /// Whether it is, or was until it ended, in a hold-out.
+    pub held_out: bool,
     /// When this became so.
     pub at: Timestamp,
 }
@@ -209,9 +211,9 @@ pub enum EnrollmentStatus {
     Active,
     /// Held out: counted, left alone, watched for the goal.
     HeldOut,
-    /// All steps done.
+    /// All steps done; the goal may still be reached.
     Completed,
-    /// Goal reached.
+    /// Goal reached, while going through the steps or after.
     Goal,
     /// Exit condition, exit step, or a new version that said exit.
     Exited,

@@ -32,6 +32,8 @@ pub enum Expr {
     Duration(i64),
     /// A literal instant.
     Instant(Timestamp),
+    /// A literal date, or date and time, by the clock of the subject's zone.
+    Local(jiff::civil::DateTime),
     /// A trait or property by its dotted name.
     Trait(Scope, Box<str>),
     /// A value kept up to date from events.

@@ -19,6 +19,9 @@ pub type SeriesKey = u64;
 /// Key of a tracked condition: a stable hash of its canonical form.
 pub type ConditionKey = u64;
 
+/// Most accounts a person is known to have belonged to.
+pub const MAX_PAST_ACCOUNTS: usize = 32;
+
 /// Everything the engine knows about one subject. Its size is bounded: see the limits of
 /// [`Series`], [`crate::value::MAX_TRAITS`] and [`crate::program::MAX_ENROLLMENTS`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -57,9 +60,17 @@ pub struct SubjectState {
     pub plan: PlanVersion,
     /// The earliest instant at which something could change though nothing happens.
     pub wake_at: Option<Timestamp>,
-    /// Its health: the zone, and what trends need. Last of what is stored: states of before there
-    /// was health are read by appending an empty one.
+    /// Its health: the zone, and what trends need. States of before there was health are read by
+    /// appending an empty one.
     pub health: HealthState,
+    /// The instant of the last decision about it, and how many were made at that instant: the
+    /// next one's place among them.
+    pub decided: (Timestamp, u32),
+    /// Accounts a person belonged to before, the latest last: their counts of people know it, and
+    /// must be told when it turns out to be another.
+    /// Last of what is stored: states of before are read by appending initial values of this and
+    /// of `decided`.
+    pub past_accounts: Box<[AccountId]>,
     /// Changed since it was last stored. Not itself stored.
     #[serde(skip)]
     pub dirty: bool,
@@ -93,7 +104,7 @@ pub struct EnrollmentState {
     pub step: Option<Box<str>>,
     /// When it reached that step.
     pub step_at: Timestamp,
-    /// When time alone moves it on.
+    /// When time alone moves it on. In an ended one: until when its goal still counts.
     pub wake_at: Option<Timestamp>,
     /// Whether that step has begun to wait; else it is yet to act.
     pub waiting: bool,
@@ -110,6 +121,18 @@ pub struct EnrollmentState {
     pub acted: Vec<Box<str>>,
     /// Recipients already decided about in the present step.
     pub served: Vec<PersonId>,
+}
+
+impl EnrollmentState {
+    /// Whether it is still going on: through its steps, or held out and watched.
+    pub fn is_open(&self) -> bool {
+        self.ended_at.is_none()
+    }
+
+    /// Whether it has ended, and the goal still counts for it.
+    pub fn is_watched(&self) -> bool {
+        self.ended_at.is_some() && self.wake_at.is_some()
+    }
 }
 
 /// What the contact policy must know about a subject.
@@ -151,6 +174,8 @@ impl SubjectState {
             contact: ContactState::default(),
             plan,
             wake_at: None,
+            decided: (Timestamp(0), 0),
+            past_accounts: Box::default(),
             dirty: true,
         }
     }
@@ -158,6 +183,15 @@ impl SubjectState {
     /// The root this subject belongs to.
     pub fn root(&self) -> RootId {
         RootId(self.account.map_or(self.id, SubjectId::Account))
+    }
+
+    /// Remembers that a person belonged to an account, forgetting the oldest of too many.
+    pub fn note_past_account(&mut self, account: AccountId) {
+        let mut known = std::mem::take(&mut self.past_accounts).into_vec();
+        known.retain(|past| *past != account);
+        known.push(account);
+        let excess_count = known.len().saturating_sub(MAX_PAST_ACCOUNTS);
+        self.past_accounts = known.split_off(excess_count).into();
     }
 
     /// Whether it is in a segment.

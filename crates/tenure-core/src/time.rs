@@ -41,20 +41,30 @@ impl Timestamp {
     /// UTC) or a date and time without an offset (`2026-03-01 10:00`, read as UTC).
     /// `None` if it is neither, or out of the accepted range.
     pub fn parse(text: &str) -> Option<Self> {
-        let text = text.trim();
-        if text.len() < 8 || text.len() > 40 || !text.as_bytes()[0].is_ascii_digit() {
-            return None;
+        Self::parse_in(text, || TimeZone::UTC)
+    }
+
+    /// Like [`Timestamp::parse`], with a date, or a date and time without an offset, read by the
+    /// clock of a zone; it is asked for only then.
+    pub fn parse_in(text: &str, zone: impl FnOnce() -> TimeZone) -> Option<Self> {
+        let text = dated(text)?;
+        if let Ok(at) = text.parse::<jiff::Timestamp>() {
+            return Self(at.as_millisecond()).in_range();
         }
-        let ms = if let Ok(at) = text.parse::<jiff::Timestamp>() {
-            at.as_millisecond()
-        } else {
-            let at: civil::DateTime = text.parse().ok()?;
-            at.to_zoned_datetime(TimeZone::UTC)
-                .ok()?
-                .timestamp()
-                .as_millisecond()
-        };
-        Some(Self(ms)).filter(|at| (MIN_TIMESTAMP..=MAX_TIMESTAMP).contains(at))
+        Self::of_local(text.parse().ok()?, &zone())
+    }
+
+    /// The instant at which the clock of a zone shows this: the first valid one after it where
+    /// daylight saving skips it, the first of two.
+    pub fn of_local(at: civil::DateTime, zone: &TimeZone) -> Option<Self> {
+        let at = at.to_zoned_datetime(zone.clone()).ok()?.timestamp();
+        Self(at.as_millisecond()).in_range()
+    }
+
+    fn in_range(self) -> Option<Self> {
+        (MIN_TIMESTAMP..=MAX_TIMESTAMP)
+            .contains(&self)
+            .then_some(self)
     }
 
     /// The same instant for `jiff`, clamped to the accepted range.
@@ -88,6 +98,24 @@ impl fmt::Debug for Timestamp {
     }
 }
 
+/// A date, or a date and time, without an offset: an instant only beside a zone. `None` for what
+/// has an offset, is neither, or is out of the accepted range.
+pub fn parse_local(text: &str) -> Option<civil::DateTime> {
+    let text = dated(text)?;
+    if text.parse::<jiff::Timestamp>().is_ok() {
+        return None;
+    }
+    let at: civil::DateTime = text.parse().ok()?;
+    Timestamp::of_local(at, &TimeZone::UTC).map(|_| at)
+}
+
+/// Text that could be in a date form.
+fn dated(text: &str) -> Option<&str> {
+    let text = text.trim();
+    let shaped = (8..=40).contains(&text.len()) && text.as_bytes()[0].is_ascii_digit();
+    shaped.then_some(text)
+}
+
 /// The IANA zone of that name, or `None` when unknown.
 pub fn zone(name: &str) -> Option<TimeZone> {
     TimeZone::get(name).ok()
@@ -110,5 +138,33 @@ mod tests {
             "2026-03-01T03:00:00.000Z"
         );
         assert_eq!(Timestamp::parse("pro"), None);
+    }
+
+    #[test]
+    fn a_date_begins_when_the_clock_of_its_zone_says_so() {
+        let read = |text: &str, name: &str| {
+            let at = Timestamp::parse_in(text, || zone(name).unwrap());
+            at.unwrap().to_string()
+        };
+        let cases = [
+            ("2026-01-15", "Europe/Berlin", "2026-01-14T23:00:00.000Z"),
+            ("2026-07-15", "Europe/Berlin", "2026-07-14T22:00:00.000Z"),
+            ("2026-07-15", "America/New_York", "2026-07-15T04:00:00.000Z"),
+            // Midnight is skipped in Cairo on the day on which the clocks go forward.
+            ("2026-04-24", "Africa/Cairo", "2026-04-23T22:00:00.000Z"),
+            // It happens twice in Havana when they go back.
+            ("2026-11-01", "America/Havana", "2026-11-01T04:00:00.000Z"),
+            (
+                "2026-07-15T10:00:00Z",
+                "Asia/Tokyo",
+                "2026-07-15T10:00:00.000Z",
+            ),
+            ("2026-07-15 10:00", "Asia/Tokyo", "2026-07-15T01:00:00.000Z"),
+        ];
+        for (text, name, expected) in cases {
+            assert_eq!(read(text, name), expected, "{text} in {name}");
+        }
+        assert!(parse_local("2026-07-15").is_some());
+        assert_eq!(parse_local("2026-07-15T10:00:00Z"), None);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::time::Timestamp;
@@ -49,8 +50,13 @@ impl Value {
     /// The instant this value means: text in a date form, or a number of epoch seconds
     /// (milliseconds when over 10^11).
     pub fn as_instant(&self) -> Option<Timestamp> {
+        self.as_instant_in(|| TimeZone::UTC)
+    }
+
+    /// Like [`Value::as_instant`], with a date without an offset read by the clock of a zone.
+    pub fn as_instant_in(&self, zone: impl FnOnce() -> TimeZone) -> Option<Timestamp> {
         match self {
-            Self::Text(text) => Timestamp::parse(text),
+            Self::Text(text) => Timestamp::parse_in(text, zone),
             Self::Number(number) if number.abs() > 1e11 => Some(Timestamp(*number as i64)),
             Self::Number(number) => Some(Timestamp((*number * 1000.0) as i64)),
             _ => None,

@@ -131,7 +131,7 @@ fn sugar_is_replaced() {
         plan not in ["free"] ==> not plan in ["free"]
         rise(count("order"), 7d) > 1 ==> (count("order", 7d) - count("order", 7d, ago 7d)) / count("order", 7d, ago 7d) > 1
         never("order", 30d, where total > 5) ==> count("order", 30d, where total > 5) == 0
-        last("x") < "2026-03-01" ==> last("x") < date("2026-03-01T00:00:00.000Z")
+        last("x") < "2026-03-01" ==> last("x") < date("2026-03-01T00:00:00")
     "#,
     );
 }
@@ -181,7 +181,7 @@ fn canonical_conditions_read_back_as_they_are() {
         a > 1_000 ==> a > 1000
         a > 0.5
         a >= 12.5% ==> a >= 0.125
-        renewal_date > 2026-03-01 ==> renewal_date > date("2026-03-01T00:00:00.000Z")
+        renewal_date > 2026-03-01 ==> renewal_date > date("2026-03-01T00:00:00")
         renewal_date > date("2026-03-01T10:00:00+02:00") ==> renewal_date > date("2026-03-01T08:00:00.000Z")
         renewal_date - now() < 30d
         now() - last("x") > 3d
@@ -195,7 +195,7 @@ fn canonical_conditions_read_back_as_they_are() {
         since(a) > 1d12h ==> since(a) > 36h
         since(a) / until(b) > 2
         since(a) * 2 > 3d
-        until(date("2026-03-01")) > 3d ==> until(date("2026-03-01T00:00:00.000Z")) > 3d
+        until(date("2026-03-01")) > 3d ==> until(date("2026-03-01T00:00:00")) > 3d
         sum("order", total, 30d) > 100
         sum("order", "total") > 100 ==> sum("order", total) > 100
         min("order", `net total`, 30d) > 100

@@ -127,6 +127,9 @@ fn aggregate() -> impl Strategy<Value = Expr> {
 fn instant() -> impl Strategy<Value = Expr> {
     prop_oneof![
         (MIN_TIMESTAMP.0..MAX_TIMESTAMP.0).prop_map(|ms| Expr::Instant(Timestamp(ms))),
+        (1970..2500_i16, 1..=12_i8, 1..=28_i8, 0..24_i8).prop_map(|(year, month, day, hour)| {
+            Expr::Local(jiff::civil::date(year, month, day).at(hour, 30, 0, 0))
+        }),
         Just(Expr::Now),
     ]
 }

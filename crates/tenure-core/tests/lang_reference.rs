@@ -1,5 +1,8 @@
 //! The reference tells the truth: its examples parse, its table names the codes.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use tenure_core::define::{Audience, SourceFile};
 use tenure_core::lang::{canonical, parse_condition, parse_definitions, sentence};
 
@@ -53,22 +56,64 @@ fn every_definition_of_the_reference_is_read() {
     }
 }
 
-#[test]
-fn the_reference_has_a_line_for_the_codes_people_meet_first() {
-    for text in [
-        "plan = 1",
-        "coutn(\"x\") > 1",
-        "count(x) > 1",
-        "a && b",
-        "(a",
-        "5",
-        "a == null",
-    ] {
-        for finding in parse_condition(text, Audience::Person).expect_err(text) {
-            let line = format!("`{}`", finding.code);
-            assert!(REFERENCE.contains(&line), "{line} is not in the reference");
+/// Hyphenated literals of the sources that are no codes of diagnostics.
+const NO_CODES: [&str; 2] = ["e-mails", "global-holdout"];
+
+/// The sources of this crate, without their tests.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the core reads no files, its tests may"
+)]
+fn sources(folder: &Path, out: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, out);
+        } else if path.file_name().is_some_and(|name| name != "tests.rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            out.push_str(text.split("#[cfg(test)]\nmod tests {").next().unwrap());
         }
     }
+}
+
+fn is_code(text: &str) -> bool {
+    let worded = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
+    text.split('-').all(worded)
+}
+
+#[test]
+fn the_reference_lists_the_codes_of_all_diagnostics_and_no_others() {
+    let mut text = String::new();
+    sources(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+        &mut text,
+    );
+    let literals: BTreeSet<&str> = text
+        .lines()
+        .flat_map(|line| line.split('"').skip(1).step_by(2))
+        .filter(|literal| is_code(literal) && !NO_CODES.contains(literal))
+        .collect();
+    let table = REFERENCE.split("## Diagnostics").nth(1).unwrap();
+    let first_cells = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('|').next());
+    let documented: BTreeSet<&str> = first_cells
+        .flat_map(|cell| cell.split('`'))
+        .filter(|code| is_code(code))
+        .collect();
+    let codes = literals.iter().filter(|literal| literal.contains('-'));
+    let missing: Vec<_> = codes.filter(|code| !documented.contains(*code)).collect();
+    assert_eq!(
+        missing,
+        Vec::<&&str>::new(),
+        "not in the table of docs/reference/language.md"
+    );
+    let stale: Vec<_> = documented.difference(&literals).collect();
+    assert_eq!(
+        stale,
+        Vec::<&&str>::new(),
+        "in the table, but nothing reports it"
+    );
 }
 
 #[test]

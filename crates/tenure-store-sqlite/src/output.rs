@@ -270,10 +270,11 @@ fn put_enrollment(connection: &Connection, change: &EnrollmentChange) -> rusqlit
     connection
         .prepare_cached(
             "INSERT INTO enrollment
-             (id, entered_at, at, subject, program, version, status, step, key)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+             (id, entered_at, at, subject, program, version, status, step, key, held_out)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
              ON CONFLICT DO UPDATE SET at = excluded.at, version = excluded.version,
-             status = excluded.status, step = excluded.step, key = excluded.key",
+             status = excluded.status, step = excluded.step, key = excluded.key,
+             held_out = excluded.held_out",
         )?
         .execute((
             Bits::of(change.id),
@@ -285,6 +286,7 @@ fn put_enrollment(connection: &Connection, change: &EnrollmentChange) -> rusqlit
             status_number(change.status),
             &change.step,
             &change.key,
+            change.held_out,
         ))?;
     Ok(())
 }
@@ -296,12 +298,14 @@ pub(crate) fn enrollments(
     page: &Page,
 ) -> rusqlite::Result<Vec<EnrollmentChange>> {
     let mut select = Select::new(
-        "SELECT id, subject, program, version, key, entered_at, step, status, at FROM enrollment",
+        "SELECT id, subject, program, version, key, entered_at, step, status, at, held_out
+         FROM enrollment",
     );
     select.equal("subject", filter.subject.map(Subject));
     select.equal("program", filter.program.clone());
     select.equal("status", filter.status.map(status_number));
     select.equal("step", filter.step.clone());
+    select.equal("held_out", filter.held_out.map(i64::from));
     select.newest_first("entered_at", after, page);
     select.rows(connection, enrollment_of)
 }
@@ -317,6 +321,7 @@ fn enrollment_of(row: &Row<'_>) -> rusqlite::Result<EnrollmentChange> {
         step: row.get::<_, Option<String>>(6)?.map(Into::into),
         status: status(row.get(7)?)?,
         at: Timestamp(row.get(8)?),
+        held_out: row.get(9)?,
     })
 }
 

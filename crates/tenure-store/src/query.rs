@@ -104,6 +104,8 @@ pub struct EnrollmentFilter {
     pub status: Option<EnrollmentStatus>,
     /// At this step.
     pub step: Option<String>,
+    /// Only those that are, or were, in a hold-out (`Some(true)`) or never were.
+    pub held_out: Option<bool>,
 }
 
 /// Which tasks.
@@ -159,6 +161,7 @@ impl EnrollmentFilter {
             && is(self.program.as_deref(), &*enrollment.program)
             && is(self.status.as_ref(), &enrollment.status)
             && (self.step.is_none() || self.step.as_deref() == enrollment.step.as_deref())
+            && is(self.held_out.as_ref(), &enrollment.held_out)
     }
 }
 

@@ -24,19 +24,22 @@ use crate::problem::Problem;
 
 /// Passages through programs, the latest first.
 #[utoipa::path(get, path = "/enrollments", params(("program" = Option<String>, Query), ("subject" = Option<String>, Query),
-    ("status" = Option<String>, Query), ("step" = Option<String>, Query),
+    ("status" = Option<String>, Query), ("step" = Option<String>, Query), ("held_out" = Option<bool>, Query),
     ("cursor" = Option<String>, Query), ("limit" = Option<usize>, Query)), responses((status = 200, body = Rows<EnrollmentRow>)))]
 pub(super) async fn enrollments(
     State(state): State<ApiState>,
     params: Params,
 ) -> Answer<Rows<EnrollmentRow>> {
-    let params = params.only(&["program", "subject", "status", "step", "cursor", "limit"])?;
+    let params = params.only(&[
+        "program", "subject", "status", "step", "held_out", "cursor", "limit",
+    ])?;
     let page = params.page()?;
     let filter = EnrollmentFilter {
         subject: params.parsed("subject")?,
         program: params.text("program"),
         status: params.word("status")?,
         step: params.text("step"),
+        held_out: params.parsed("held_out")?,
     };
     answer(&state, move |node| {
         let rows = node.store().enrollments(&filter, &one_more(&page))?;

@@ -85,6 +85,8 @@ pub(super) struct EnrollmentRow {
     pub(super) key: Option<String>,
     #[schema(value_type = String)]
     pub(super) status: tenure_core::effect::EnrollmentStatus,
+    /// Whether it is, or was until it ended, in a hold-out.
+    pub(super) held_out: bool,
     pub(super) step: Option<String>,
     pub(super) entered_at: String,
     /// When this became so.
@@ -279,6 +281,7 @@ impl From<EnrollmentChange> for EnrollmentRow {
             version: row.version,
             key: row.key.map(Into::into),
             status: row.status,
+            held_out: row.held_out,
             step: row.step.map(Into::into),
             entered_at: text(&row.entered_at),
             at: text(&row.at),

@@ -301,3 +301,84 @@ fn add_footer(rendered: &mut Rendered, url: &str) {
     rendered.html.insert_str(at, &line);
     rendered.text.extend(["\n\nUnsubscribe: ", url, "\n"]);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tenure_connectors::email::DkimSigner;
+    use tenure_core::define::SourceFile;
+    use tenure_core::id::{EnrollmentId, MessageId, PersonId, SubjectId};
+
+    use super::*;
+
+    const SEED: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+    fn composer(dkim: Option<DkimSigner>) -> Composer {
+        let file = |path: &str, text: &str| SourceFile {
+            path: path.into(),
+            text: text.into(),
+        };
+        let files = [
+            file(
+                "policy.yaml",
+                "policy: default\nfrom: Ada <ada@example.com>\n",
+            ),
+            file("welcome.html", "---\nsubject: Hello\n---\n<p>Hello</p>\n"),
+        ];
+        let (catalog, _) = Catalog::default().with_files(&files, false, 1);
+        let settings = DispatchSettings {
+            dkim: dkim.map(Arc::new),
+            ..DispatchSettings::default()
+        };
+        Composer::new(&catalog, settings, &[7; 32])
+    }
+
+    fn message() -> Message {
+        let person = PersonId(1);
+        let intent = MessageIntent {
+            id: MessageId(1),
+            decided_at: Timestamp(0),
+            channel: "email".into(),
+            person: Some(person),
+            account: None,
+            subject: SubjectId::Person(person),
+            program: "onboarding".into(),
+            version: 1,
+            enrollment: EnrollmentId(1),
+            step: "send-1".into(),
+            topic: Some("tips".into()),
+            transactional: false,
+            delivery: tenure_core::define::Delivery::AtMostOnce,
+            to: "ann@example.com".into(),
+            template: "welcome".into(),
+            subject_line: None,
+            data: "{}".into(),
+        };
+        Message::new(intent)
+    }
+
+    /// What goes out of a decided message, and of a test to the team.
+    fn both(composer: &Composer) -> [String; 2] {
+        let Ok(Composed::Email(sent)) = composer.compose(&message(), Timestamp(0)) else {
+            panic!("no e-mail");
+        };
+        let data = Json::Object(Map::new());
+        let test = composer.test_message("test", "welcome", "ben@example.com", &data, Timestamp(0));
+        let text = |email: &PreparedEmail| String::from_utf8(email.bytes().to_vec()).unwrap();
+        [text(&sent), text(&test.unwrap())]
+    }
+
+    #[test]
+    fn messages_and_tests_are_signed_where_a_key_is_set() {
+        let signer = DkimSigner::ed25519("example.com", "s1", SEED).unwrap();
+        for text in both(&composer(Some(signer))) {
+            let signature = text.split("DKIM-Signature:").nth(1).expect("a signature");
+            assert!(signature.contains("d=example.com"), "{text}");
+            assert!(signature.contains("s=s1"), "{text}");
+        }
+        for text in both(&composer(None)) {
+            assert!(!text.contains("DKIM-Signature"), "{text}");
+        }
+    }
+}

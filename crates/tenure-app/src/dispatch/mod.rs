@@ -273,6 +273,10 @@ impl Dispatcher {
             return self.postpone(message, until);
         }
         self.begin(message)?;
+        // What was said while that was written counts, too.
+        if let Some(refusal) = self.check(message)? {
+            return self.refuse(message, refusal);
+        }
         let begun = Instant::now();
         let attempt = match composed {
             Composed::Email(email) => {

@@ -42,21 +42,12 @@ impl Query<'_> {
             },
             &page,
         )?;
-        decisions.sort_by_key(|decision| (decision.at, place(decision.outcome)));
+        decisions.reverse();
         Ok(Why {
             summary: summary(program, &enrollments, &decisions),
             enrollments,
             decisions,
         })
-    }
-}
-
-/// Where a decision stands among those of one instant, whose ids say nothing about their order.
-fn place(outcome: Outcome) -> u8 {
-    match outcome {
-        Outcome::Entered => 0,
-        Outcome::Completed | Outcome::GoalReached | Outcome::Exited | Outcome::Removed => 2,
-        _ => 1,
     }
 }
 

@@ -134,7 +134,7 @@ impl Worker {
     fn apply_entry(&mut self, entry: &Entry<'_>) -> Result<(), AppError> {
         match &entry.body {
             Body::Move(moved) => self.apply_move(entry, *moved),
-            Body::Merge(merge) => self.apply_merge(entry, *merge),
+            Body::Merge(merge) => self.apply_merge(entry, *merge)?,
             Body::Published(published) => {
                 self.drain_wakes(entry.received_at)?;
                 self.merges.clear();
@@ -242,7 +242,6 @@ impl Worker {
                 self.plan.version,
             )
         });
-        state.account = moved.to;
         state.dirty = true;
         let held = self.roots.get_mut(to);
         engine::attach(
@@ -257,7 +256,7 @@ impl Worker {
         self.roots.touched(to, entry.position);
     }
 
-    fn apply_merge(&mut self, entry: &Entry<'_>, merge: Merge) {
+    fn apply_merge(&mut self, entry: &Entry<'_>, merge: Merge) -> Result<(), AppError> {
         let from = RootId(
             merge
                 .from_account
@@ -283,6 +282,14 @@ impl Worker {
             }
             state
         };
+        let past = state.as_ref().map(|state| state.past_accounts.clone());
+        for account in past.iter().flatten() {
+            let past = RootId(SubjectId::Account(*account));
+            if past != from && past != into {
+                self.rename_in(entry, past, merge)?;
+                self.roots.link(from, past);
+            }
+        }
         if news {
             self.ready(into);
             let held = self.roots.get_mut(into);
@@ -308,6 +315,21 @@ impl Worker {
         self.removed.push(SubjectId::Person(merge.from));
         self.joined
             .push((SubjectId::Person(merge.from), SubjectId::Person(merge.into)));
+        Ok(())
+    }
+
+    /// An account that the merged person once belonged to counts it under its new id.
+    fn rename_in(&mut self, entry: &Entry<'_>, id: RootId, merge: Merge) -> Result<(), AppError> {
+        self.roots.load(self.store.as_ref(), &mut vec![id])?;
+        if !self.is_news(id, entry.position) {
+            return Ok(());
+        }
+        self.ready(id);
+        let root = &mut self.roots.get_mut(id).root;
+        let (now, out) = (entry.received_at, &mut self.out);
+        engine::rename_person(&self.plan, root, merge.from, merge.into, now, out);
+        self.roots.touched(id, entry.position);
+        Ok(())
     }
 
     fn take_out(&mut self, entry: &Entry<'_>, id: RootId, merge: Merge) -> Option<SubjectState> {

@@ -256,6 +256,11 @@ impl CompiledPart {
         problems.part(&part, mode).ok_or(problems.found)
     }
 
+    /// The variables it reads.
+    pub(super) fn uses(&self) -> &[VariableUse] {
+        &self.uses
+    }
+
     pub(super) fn render(
         &self,
         globals: &liquid_core::Object,

@@ -2,6 +2,7 @@
 
 use serde_json::Value as Json;
 
+use super::Severity;
 use super::compile::{CompiledPart, Mode, Strict};
 
 /// Deepest nesting of a body that is looked through for Liquid.
@@ -26,10 +27,69 @@ pub fn render_json(body: &str, data: &Json) -> Result<String, String> {
     Ok(json.to_string())
 }
 
+/// What is wrong with a body before any data is known: Liquid that cannot be read, and variables
+/// that no data can hold, since its outermost names are `roots`. Each problem says where, counted
+/// from the start of the text it is in.
+pub fn check_json(body: &str, roots: &[&str]) -> Vec<String> {
+    let mut problems = Vec::new();
+    match serde_json::from_str::<Json>(body) {
+        Ok(shape) => check_texts(&shape, roots, DEPTH_MAX, &mut problems),
+        Err(_) => check_part(body, Mode::Json, roots, &mut problems),
+    }
+    problems
+}
+
+fn check_texts(json: &Json, roots: &[&str], depth_left: usize, problems: &mut Vec<String>) {
+    let Some(deeper) = depth_left.checked_sub(1) else {
+        return problems.push(too_deep());
+    };
+    match json {
+        Json::String(text) if text.contains('{') => {
+            check_part(text, Mode::Text, roots, problems);
+        }
+        Json::Array(items) => {
+            for item in items {
+                check_texts(item, roots, deeper, problems);
+            }
+        }
+        Json::Object(fields) => {
+            for field in fields.values() {
+                check_texts(field, roots, deeper, problems);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn check_part(text: &str, mode: Mode, roots: &[&str], problems: &mut Vec<String>) {
+    let compiled = match CompiledPart::compile(text, mode) {
+        Ok(compiled) => compiled,
+        Err(found) => {
+            let errors = found.iter().filter(|one| one.severity == Severity::Error);
+            return problems.extend(errors.map(|one| {
+                let (line, column) = (one.line, one.column);
+                format!("line {line}, column {column}: {}", one.message)
+            }));
+        }
+    };
+    for used in compiled.uses().iter().filter(|used| !used.is_optional) {
+        let root = used.path.split('.').next().unwrap_or_default();
+        if !roots.contains(&root) {
+            let (line, column, path) = (used.line, used.column, &used.path);
+            problems.push(format!(
+                "line {line}, column {column}: unknown variable `{path}`: what is known here begins with one of {}",
+                roots.join(", ")
+            ));
+        }
+    }
+}
+
+fn too_deep() -> String {
+    format!("the body is nested deeper than {DEPTH_MAX}")
+}
+
 fn fill(json: Json, globals: &liquid_core::Object, depth_left: usize) -> Result<Json, String> {
-    let deeper = depth_left
-        .checked_sub(1)
-        .ok_or_else(|| format!("the body is nested deeper than {DEPTH_MAX}"))?;
+    let deeper = depth_left.checked_sub(1).ok_or_else(too_deep)?;
     match json {
         Json::String(text) if text.contains('{') => {
             Ok(Json::from(render(&text, Mode::Text, globals)?))
@@ -107,6 +167,28 @@ mod tests {
         let error = render_json("{\"a\": \"{{ nobody }}\"}", &data).unwrap_err();
         assert!(error.contains("nobody"), "{error}");
         assert!(render_json("{\"a\": \"{{ name\"}", &data).is_err());
+    }
+
+    #[test]
+    fn a_body_is_checked_before_there_is_data() {
+        let problems = |body: &str| check_json(body, &["person", "event"]);
+        for good in [
+            r#"{"a": "{{ person.name }}", "b": ["{{ event.x | default: 1 }}"], "c": 1}"#,
+            r#"{"a": {{ event.items | json }}}"#,
+            r#"{"a": "{% for one in event.items %}{{ one.name }}{% endfor %}"}"#,
+            r#"{"a": "{{ plan | default: 'free' }}"}"#,
+        ] {
+            assert_eq!(problems(good), Vec::<String>::new(), "{good}");
+        }
+        let found = problems(r#"{"a": {"b": ["Hi {{ acount.name }}"]}}"#);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(
+            found[0].starts_with("line 1, column ") && found[0].contains("`acount.name`"),
+            "{found:?}"
+        );
+        assert!(problems(r#"{"a": {{ nobody | json }}}"#)[0].contains("nobody"));
+        assert!(!problems(r#"{"a": "{{ person.name"}"#).is_empty());
+        assert!(!problems(r#"{"a": "{{ person.name | shout }}"}"#).is_empty());
     }
 
     proptest! {

@@ -13,7 +13,7 @@ mod scan;
 mod source;
 
 pub use compile::{CompiledTemplate, RenderError, Rendered, Strict, render};
-pub use json::render_json;
+pub use json::{check_json, render_json};
 pub use scan::VariableUse;
 pub use source::{Part, Template, Variant};
 

@@ -2,11 +2,14 @@
 
 use std::cmp::Ordering;
 
+use jiff::tz::TimeZone;
+
 use crate::aggregate::{Reading, Series};
 use crate::define::Audience;
 use crate::expr::{Aggregate, Comparison, Expr, Function, Operator, Scope, Window};
 use crate::id::SubjectId;
 use crate::plan::{Plan, PropertyMap, Reads, TrackedCondition, audience_of, reach_ms};
+use crate::policy::local::zone_of;
 use crate::subject::{Root, SubjectState};
 use crate::time::{MINUTE_MS, Timestamp};
 use crate::value::Value;
@@ -165,11 +168,11 @@ impl<'a> Scene<'a> {
                     slope: other,
                 },
             ) => self.compare_linear(op, left - right, slope - other, next),
-            (Val::Instant { at, slope }, Val::Text(text)) => match Timestamp::parse(text) {
+            (Val::Instant { at, slope }, Val::Text(text)) => match self.instant_of(text) {
                 Some(other) => self.compare_linear(op, at - other.0 as f64, slope, next),
                 None => (None, next),
             },
-            (Val::Text(text), Val::Instant { at, slope }) => match Timestamp::parse(text) {
+            (Val::Text(text), Val::Instant { at, slope }) => match self.instant_of(text) {
                 Some(other) => self.compare_linear(op, other.0 as f64 - at, -slope, next),
                 None => (None, next),
             },
@@ -293,6 +296,10 @@ impl<'a> Scene<'a> {
             Expr::Literal(value) => (Val::of(value), None),
             Expr::Duration(ms) => (number(*ms as f64), None),
             Expr::Instant(at) => (instant(*at), None),
+            Expr::Local(at) => {
+                let at = Timestamp::of_local(*at, &self.zone());
+                (at.map_or(Val::Unknown, instant), None)
+            }
             Expr::Trait(scope, name) => (self.named(*scope, name), None),
             Expr::Aggregate(scope, aggregate) => self.aggregate(*scope, aggregate),
             Expr::Now => {
@@ -359,7 +366,7 @@ impl<'a> Scene<'a> {
     /// Milliseconds from an instant to now (`sign` 1) or from now to it (`sign` -1).
     fn distance(&self, inner: &'a Expr, sign: f64) -> Timed<Val<'a>> {
         let (value, next) = self.eval(inner);
-        let Some((at, slope)) = as_instant(&value) else {
+        let Some((at, slope)) = self.as_instant(&value) else {
             return (Val::Unknown, next);
         };
         let value = sign * (self.now.0 as f64 - at);
@@ -371,9 +378,48 @@ impl<'a> Scene<'a> {
         let (left, left_next) = self.eval(left);
         let (right, right_next) = self.eval(right);
         let next = earliest(left_next, right_next);
-        let (result, linear) = combine(operator, dated(left, &right), dated(right, &left));
+        let (result, linear) =
+            combine(operator, self.dated(left, &right), self.dated(right, &left));
         let recheck = (!linear).then(|| self.now.plus_ms(NON_LINEAR_RECHECK_MS));
         (result, earliest(next, recheck))
+    }
+
+    fn as_instant(&self, value: &Val<'_>) -> Option<(f64, f64)> {
+        match value {
+            Val::Instant { at, slope } => Some((*at, *slope)),
+            Val::Text(text) => self.instant_of(text).map(|at| (at.0 as f64, 0.0)),
+            Val::Number { value, .. } => {
+                let at = Value::Number(*value).as_instant()?;
+                Some((at.0 as f64, 0.0))
+            }
+            _ => None,
+        }
+    }
+
+    /// A date as text counts as an instant beside a number or an instant.
+    fn dated(&self, value: Val<'a>, beside: &Val<'_>) -> Val<'a> {
+        match (value, beside) {
+            (Val::Text(text), Val::Number { .. } | Val::Instant { .. }) => {
+                match self.instant_of(text) {
+                    Some(at) => instant(at),
+                    None => value,
+                }
+            }
+            _ => value,
+        }
+    }
+
+    fn instant_of(&self, text: &str) -> Option<Timestamp> {
+        Timestamp::parse_in(text, || self.zone())
+    }
+
+    /// By whose clock dates are read. In a `where` it is always UTC: what is kept of events must
+    /// not change its meaning with a trait or with the policy.
+    fn zone(&self) -> TimeZone {
+        if self.own.is_none() && self.account.is_none() {
+            return TimeZone::UTC;
+        }
+        zone_of(self.plan, self.own, self.account)
     }
 }
 
@@ -426,31 +472,6 @@ pub(crate) fn earliest(left: Option<Timestamp>, right: Option<Timestamp>) -> Opt
     match (left, right) {
         (Some(left), Some(right)) => Some(left.min(right)),
         (left, right) => left.or(right),
-    }
-}
-
-fn as_instant(value: &Val<'_>) -> Option<(f64, f64)> {
-    match value {
-        Val::Instant { at, slope } => Some((*at, *slope)),
-        Val::Text(text) => Timestamp::parse(text).map(|at| (at.0 as f64, 0.0)),
-        Val::Number { value, .. } => {
-            let at = Value::Number(*value).as_instant()?;
-            Some((at.0 as f64, 0.0))
-        }
-        _ => None,
-    }
-}
-
-/// A date as text counts as an instant beside a number or an instant.
-fn dated<'a>(value: Val<'a>, beside: &Val<'_>) -> Val<'a> {
-    match (value, beside) {
-        (Val::Text(text), Val::Number { .. } | Val::Instant { .. }) => {
-            match Timestamp::parse(text) {
-                Some(at) => instant(at),
-                None => value,
-            }
-        }
-        _ => value,
     }
 }
 

@@ -41,7 +41,11 @@ pub fn attach(
         return;
     }
     wake(plan, root, now, out);
-    state.account = root.id.0.account();
+    let account = root.id.0.account();
+    if let Some(past) = state.account.filter(|past| Some(*past) != account) {
+        state.note_past_account(past);
+    }
+    state.account = account;
     let subject = state.id;
     let mut cx = Cx::new(plan, root, now, true, out);
     cx.root.insert(state);
@@ -72,7 +76,7 @@ pub fn merge(
 }
 
 /// Counts of people in this root's account know `from` as `into` from now on. To be called on the
-/// root that `from` left, if that is not the root of `into`.
+/// root that `from` left, if that is not the root of `into`, and on those of its past accounts.
 pub fn rename_person(
     plan: &Plan,
     root: &mut Root,
@@ -175,6 +179,11 @@ fn unite_series(state: &mut SubjectState, key: SeriesKey, other: SeriesKey, seri
 fn unite(state: &mut SubjectState, from: &SubjectState, now: Timestamp) {
     state.created_at = state.created_at.min(from.created_at);
     state.seen_at = now;
+    state.decided = state.decided.max(from.decided);
+    let left = from.account.filter(|left| Some(*left) != state.account);
+    for &past in from.past_accounts.iter().chain(&left) {
+        state.note_past_account(past);
+    }
     add_identifiers(state, &from.identifiers);
     for (name, &at) in &from.trait_times {
         let newer = state.trait_times.get(name).is_none_or(|known| *known < at);

@@ -20,6 +20,8 @@ pub use cx::Cx;
 pub use identity::{attach, detach, merge, rename_person};
 pub use switch::{adopt, complete};
 
+use std::collections::BTreeSet;
+
 use crate::effect::Output;
 use crate::id::SubjectId;
 use crate::log::{Body, Entry};
@@ -84,7 +86,9 @@ impl Cx<'_> {
             self.dirty.extend(indexes.map(|&index| (subject, index)));
         }
         self.notify();
-        for subject in woken {
+        // Also those for whom a condition became true at this very instant through their account.
+        let concerned: BTreeSet<SubjectId> = self.touched.iter().copied().chain(woken).collect();
+        for subject in concerned {
             hooks::on_wake(self, subject);
         }
         self.deliver();

@@ -3,7 +3,7 @@
 //! All marked conditions of the root are evaluated before anybody is told, so that whoever reacts
 //! sees one consistent moment.
 
-use crate::effect::{EmittedEvent, EnrollmentStatus, MembershipChange};
+use crate::effect::{EmittedEvent, MembershipChange};
 use crate::id::{EventId, SubjectId};
 use crate::plan::{ConditionIndex, Signal};
 use crate::subject::ConditionState;
@@ -292,7 +292,7 @@ impl Cx<'_> {
 
     /// Keeps the conditions of the programs the subject is inside of, and lets go of the others.
     /// Nobody is told of their first answer: programs ask when they need it.
-    pub(super) fn watch(&mut self, subject: SubjectId) {
+    pub(crate) fn watch(&mut self, subject: SubjectId) {
         let plan = self.plan;
         let active = self.active_programs(subject);
         for &index in &plan.index.watched {
@@ -328,18 +328,15 @@ impl Cx<'_> {
         }
     }
 
-    /// Index of every program the subject is inside of, held out included.
+    /// Index of every program the subject is inside of, held out included, or whose goal still
+    /// counts for it.
     fn active_programs(&self, subject: SubjectId) -> Vec<usize> {
         let Some(state) = self.root.subject(subject) else {
             return Vec::new();
         };
-        let inside = state.enrollments.iter().filter(|enrollment| {
-            matches!(
-                enrollment.status,
-                EnrollmentStatus::Active | EnrollmentStatus::HeldOut
-            )
-        });
-        inside
+        let enrollments = state.enrollments.iter();
+        enrollments
+            .filter(|enrollment| enrollment.is_open() || enrollment.is_watched())
             .filter_map(|enrollment| {
                 self.plan.program_names.iter().position(|(name, version)| {
                     *name == enrollment.program && *version == enrollment.version

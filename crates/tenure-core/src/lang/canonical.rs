@@ -107,6 +107,11 @@ impl Printer {
                 out.push_str(&at.to_string());
                 out.push_str("\")");
             }
+            Expr::Local(at) => {
+                out.push_str("date(\"");
+                out.push_str(&at.to_string());
+                out.push_str("\")");
+            }
             Expr::Trait(scope, name) => {
                 self.scope(*scope, out);
                 out.push_str(&name_text(name));

@@ -9,7 +9,7 @@ use crate::lang::nearest::did_you_mean;
 use crate::lang::parse::parse;
 use crate::lang::tree::{Name, Node, NodeKind};
 use crate::lang::{MAX_CONDITION_DEPTH, MAX_FINDINGS, MAX_WINDOW_MS};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, parse_local};
 use crate::value::Value;
 
 /// Parses and checks a condition about subjects of `audience`. All that is wrong is found at once.
@@ -234,6 +234,7 @@ impl Checker {
             NodeKind::Flag(flag) => (Expr::Literal(Value::Bool(*flag)), Type::Flag),
             NodeKind::Duration(ms) => (Expr::Duration(*ms), Type::Duration),
             NodeKind::Instant(at) => (Expr::Instant(*at), Type::Instant),
+            NodeKind::Local(at) => (Expr::Local(*at), Type::Instant),
             NodeKind::List(items) => {
                 let values = items.iter().filter_map(|item| self.literal(item)).collect();
                 (Expr::Literal(Value::List(values)), Type::List)
@@ -460,6 +461,9 @@ impl Checker {
         match (&expr, found) {
             (_, Type::Any | Type::Instant | Type::Quantity) => (expr, found),
             (Expr::Literal(Value::Text(text)), _) => {
+                if let Some(at) = parse_local(text) {
+                    return (Expr::Local(at), Type::Instant);
+                }
                 if let Some(at) = Timestamp::parse(text) {
                     return (Expr::Instant(at), Type::Instant);
                 }
@@ -767,6 +771,7 @@ pub(super) fn depth(expr: &Expr) -> usize {
         Expr::Literal(_)
         | Expr::Duration(_)
         | Expr::Instant(_)
+        | Expr::Local(_)
         | Expr::Trait(..)
         | Expr::Now
         | Expr::InSegment(..)

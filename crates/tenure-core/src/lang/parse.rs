@@ -199,7 +199,7 @@ impl Parser {
                 "a duration cannot stand here".to_owned(),
                 "to say how long a condition has held, write `CONDITION for 3d`",
             ),
-            TokenKind::Number(_) | TokenKind::Instant(_) => (
+            TokenKind::Number(_) | TokenKind::Instant(_) | TokenKind::Local(_) => (
                 "a value cannot stand here".to_owned(),
                 "compare with `==`, or combine conditions with `and` or `or`",
             ),
@@ -494,6 +494,7 @@ impl Parser {
             TokenKind::Number(number) => self.literal(NodeKind::Number(number)),
             TokenKind::Duration(ms) => self.literal(NodeKind::Duration(ms)),
             TokenKind::Instant(at) => self.literal(NodeKind::Instant(at)),
+            TokenKind::Local(at) => self.literal(NodeKind::Local(at)),
             TokenKind::Text(text) => self.literal(NodeKind::Text(text)),
             TokenKind::Bad => self.literal(NodeKind::Bad),
             TokenKind::Name(name) => self.named(name, token.span),

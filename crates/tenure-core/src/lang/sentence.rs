@@ -1,8 +1,10 @@
 //! An expression as an English sentence, for pages, decisions and `tenure why`.
 
+use jiff::civil::{DateTime, Time};
+
 use crate::expr::{Aggregate, Comparison, Expr, Function, Operator, Scope, Window};
 use crate::health::HealthField;
-use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
+use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 use crate::value::Value;
 
 /// The expression in words: `plan is pro or enterprise and fewer than 3 report_created in the last
@@ -152,7 +154,8 @@ impl Words {
         match expr {
             Expr::Literal(value) => value_words(value),
             Expr::Duration(ms) => duration_words(*ms),
-            Expr::Instant(at) => instant_words(*at),
+            Expr::Instant(at) => at.to_string(),
+            Expr::Local(at) => local_words(*at),
             Expr::Trait(Scope::Account, name) => format!("the account's {name}"),
             Expr::Trait(Scope::Event, name) if !self.filter => format!("the event's {name}"),
             Expr::Trait(_, name) => name.to_string(),
@@ -336,7 +339,7 @@ fn within(window: Window) -> String {
 
 fn is_instant(expr: &Expr) -> bool {
     match expr {
-        Expr::Instant(_) | Expr::Now => true,
+        Expr::Instant(_) | Expr::Local(_) | Expr::Now => true,
         Expr::Aggregate(_, aggregate) => {
             matches!(aggregate.function, Function::First | Function::Last)
                 && aggregate.property.is_none()
@@ -405,10 +408,10 @@ fn alternatives(values: &[Value], word: &str) -> String {
     }
 }
 
-fn instant_words(at: Timestamp) -> String {
-    let text = at.to_string();
-    match text.strip_suffix("T00:00:00.000Z") {
-        Some(day) => day.to_owned(),
-        None => text,
+fn local_words(at: DateTime) -> String {
+    if at.time() == Time::midnight() {
+        at.date().to_string()
+    } else {
+        at.to_string()
     }
 }

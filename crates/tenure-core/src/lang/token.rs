@@ -1,10 +1,12 @@
 //! Text into tokens.
 
+use jiff::civil::DateTime;
+
 use crate::diagnostic::Span;
 use crate::lang::MAX_DURATION_MS;
 use crate::lang::finding::Finding;
 use crate::lang::tree::Name;
-use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp};
+use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Timestamp, parse_local};
 
 /// Words with a meaning of their own; a trait of such a name is written in backticks.
 pub(super) const KEYWORDS: [&str; 15] = [
@@ -30,6 +32,7 @@ pub(super) enum TokenKind {
     Number(f64),
     Duration(i64),
     Instant(Timestamp),
+    Local(DateTime),
     Text(String),
     Name(Name),
     Symbol(&'static str),
@@ -398,6 +401,9 @@ impl Lexer<'_> {
         }
         self.at += length;
         let written = &self.text[start..self.at];
+        if let Some(at) = parse_local(written) {
+            return Some(TokenKind::Local(at));
+        }
         Some(match Timestamp::parse(written) {
             Some(at) => TokenKind::Instant(at),
             None => self.report(

@@ -1,5 +1,7 @@
 //! The tree the parser builds: what was written, with places, before names and types are checked.
 
+use jiff::civil::DateTime;
+
 use crate::diagnostic::Span;
 use crate::expr::{Comparison, Operator};
 use crate::time::Timestamp;
@@ -60,6 +62,7 @@ pub(super) enum NodeKind {
     Flag(bool),
     Duration(i64),
     Instant(Timestamp),
+    Local(DateTime),
     List(Vec<Node>),
     Name(Name),
     Call(Name, Arguments),

@@ -3,11 +3,13 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
+use jiff::tz::TimeZone;
+
 use crate::expr::{Aggregate, Comparison, Expr, Function, Operator, Scope};
 use crate::health::HealthField;
 use crate::id::SubjectId;
 use crate::plan::{PropertyMap, is_own_event};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, zone};
 use crate::value::Value;
 
 use super::{Moment, Oracle};
@@ -66,6 +68,10 @@ impl Asked<'_> {
             Expr::Literal(value) => Some(Val::Plain(value.clone())),
             Expr::Duration(ms) => number(*ms as f64),
             Expr::Instant(at) => Some(Val::Instant(at.0 as f64)),
+            Expr::Local(at) => {
+                let at = Timestamp::of_local(*at, &self.zone(event))?;
+                Some(Val::Instant(at.0 as f64))
+            }
             Expr::Now => Some(Val::Instant(now)),
             Expr::Trait(Scope::Event, name) => event?.get(name).cloned().map(Val::Plain),
             Expr::Trait(scope, name) => {
@@ -74,10 +80,10 @@ impl Asked<'_> {
                 told.map(Val::Plain)
             }
             Expr::Aggregate(scope, aggregate) => self.aggregate(self.whose(*scope)?, aggregate),
-            Expr::Since(inner) => number(now - as_instant(&ask(inner)?)?),
-            Expr::Until(inner) => number(as_instant(&ask(inner)?)? - now),
+            Expr::Since(inner) => number(now - as_instant(&ask(inner)?, &self.zone(event))?),
+            Expr::Until(inner) => number(as_instant(&ask(inner)?, &self.zone(event))? - now),
             Expr::Arithmetic(operator, left, right) => {
-                arithmetic(*operator, ask(left)?, ask(right)?)
+                arithmetic(*operator, ask(left)?, ask(right)?, &self.zone(event))
             }
             Expr::PeopleCount(_) => {
                 let SubjectId::Account(account) = self.whose(Scope::Account)? else {
@@ -112,7 +118,7 @@ impl Asked<'_> {
                 kleene(&answers, true)
             }
             Expr::Compare(comparison, left, right) => {
-                compare(*comparison, &ask(left)?, &ask(right)?)
+                compare(*comparison, &ask(left)?, &ask(right)?, &self.zone(event))
             }
             Expr::In(inner, values) => {
                 let value = ask(inner)?;
@@ -145,6 +151,21 @@ impl Asked<'_> {
             }
             _ => None,
         }
+    }
+
+    /// By whose clock dates are read: the subject's, its account's, the policy's; UTC in a filter.
+    fn zone(&self, event: Option<&PropertyMap>) -> TimeZone {
+        if event.is_some() {
+            return TimeZone::UTC;
+        }
+        let told = |scope: Scope| {
+            let facts = &self.oracle.facts;
+            let value = facts.told(self.whose(scope)?, "timezone", self.moment.known)?;
+            zone(value.as_text()?)
+        };
+        let policy = || zone(&self.oracle.definitions.policy.timezone);
+        let found = told(Scope::Own).or_else(|| told(Scope::Account));
+        found.or_else(policy).unwrap_or(TimeZone::UTC)
     }
 
     fn in_segment(&self, scope: Scope, name: &str) -> Option<bool> {
@@ -240,21 +261,23 @@ fn truth(value: Option<&Val>) -> Option<bool> {
     }
 }
 
-fn as_instant(value: &Val) -> Option<f64> {
+fn as_instant(value: &Val, zone: &TimeZone) -> Option<f64> {
     match value {
         Val::Instant(at) => Some(*at),
-        Val::Plain(value) => value.as_instant().map(|at| at.0 as f64),
+        Val::Plain(value) => value.as_instant_in(|| zone.clone()).map(|at| at.0 as f64),
     }
 }
 
-fn compare(comparison: Comparison, left: &Val, right: &Val) -> Option<bool> {
+fn compare(comparison: Comparison, left: &Val, right: &Val, zone: &TimeZone) -> Option<bool> {
     use Value::{Bool, List, Number, Text};
     let order = match (left, right) {
         (Val::Instant(left), Val::Instant(right))
         | (Val::Plain(Number(left)), Val::Plain(Number(right))) => left.partial_cmp(right)?,
-        (Val::Instant(left), text @ Val::Plain(Text(_))) => left.partial_cmp(&as_instant(text)?)?,
+        (Val::Instant(left), text @ Val::Plain(Text(_))) => {
+            left.partial_cmp(&as_instant(text, zone)?)?
+        }
         (text @ Val::Plain(Text(_)), Val::Instant(right)) => {
-            as_instant(text)?.partial_cmp(right)?
+            as_instant(text, zone)?.partial_cmp(right)?
         }
         (Val::Plain(Text(left)), Val::Plain(Text(right))) => left.cmp(right),
         (Val::Plain(Bool(_)), Val::Plain(Bool(_))) | (Val::Plain(List(_)), Val::Plain(List(_))) => {
@@ -276,9 +299,9 @@ fn compare(comparison: Comparison, left: &Val, right: &Val) -> Option<bool> {
     })
 }
 
-fn arithmetic(operator: Operator, left: Val, right: Val) -> Option<Val> {
+fn arithmetic(operator: Operator, left: Val, right: Val, zone: &TimeZone) -> Option<Val> {
     let dated = |value: Val| match &value {
-        Val::Plain(Value::Text(_)) => Some(Val::Instant(as_instant(&value)?)),
+        Val::Plain(Value::Text(_)) => Some(Val::Instant(as_instant(&value, zone)?)),
         _ => Some(value),
     };
     let (left, right) = (dated(left)?, dated(right)?);

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
 use crate::expr::Expr;
 use crate::log::{Body, Entry};
 use crate::plan::parts;
-use crate::time::{DAY_MS, Timestamp};
+use crate::time::{DAY_MS, Timestamp, zone};
 use crate::value::Value;
 
 use super::Moment;
@@ -18,6 +21,7 @@ struct Constants {
     /// How long conditions must hold.
     dwells_ms: BTreeSet<i64>,
     instants: BTreeSet<i64>,
+    locals: Vec<DateTime>,
 }
 
 impl Constants {
@@ -29,6 +33,7 @@ impl Constants {
             Expr::Instant(at) => {
                 out.instants.insert(at.0);
             }
+            Expr::Local(at) => out.locals.push(*at),
             Expr::Held(_, for_ms) => {
                 out.dwells_ms.insert(*for_ms);
             }
@@ -46,21 +51,43 @@ impl Constants {
     }
 }
 
+/// The zones by whose clock anybody may read a date.
+fn zones(entries: &[Entry<'_>], policy: &str) -> Vec<TimeZone> {
+    let mut names = BTreeSet::from(["UTC".to_owned(), policy.to_owned()]);
+    for entry in entries {
+        let Body::Profile(profile) = &entry.body else {
+            continue;
+        };
+        let told = profile
+            .traits
+            .iter()
+            .filter(|(name, _)| &**name == "timezone");
+        names.extend(told.filter_map(|(_, value)| Some(value.as_ref()?.as_text()?.to_owned())));
+    }
+    names.iter().filter_map(|name| zone(name)).collect()
+}
+
 /// `midnights` says whether anything is asked that changes with the day.
 pub(super) fn moments(
     entries: &[Entry<'_>],
+    policy_zone: &str,
     exprs: &[&Expr],
     end: Timestamp,
     midnights: bool,
 ) -> Vec<Moment> {
+    let zones = zones(entries, policy_zone);
     let mut constants = Constants::default();
     for expr in exprs {
         Constants::of(expr, &mut constants);
     }
     let mut bases = constants.instants.clone();
+    for zone in &zones {
+        let locals = constants.locals.iter();
+        bases.extend(locals.filter_map(|at| Some(Timestamp::of_local(*at, zone)?.0)));
+    }
     for entry in entries {
         bases.insert(entry.received_at.0);
-        told_at(entry, &mut bases);
+        told_at(entry, &zones, &mut bases);
     }
     let mut instants = bases.clone();
     for base in &bases {
@@ -105,23 +132,30 @@ pub(super) fn moments(
     out.into_iter().collect()
 }
 
-fn told_at(entry: &Entry<'_>, bases: &mut BTreeSet<i64>) {
-    let told = |value: &Value| value.as_instant().map(|at| at.0);
+fn told_at(entry: &Entry<'_>, zones: &[TimeZone], bases: &mut BTreeSet<i64>) {
+    let mut tell = |value: &Value| {
+        if value.as_text().is_some() {
+            let told = zones
+                .iter()
+                .map(|zone| value.as_instant_in(|| zone.clone()));
+            bases.extend(told.flatten().map(|at| at.0));
+        }
+    };
     match &entry.body {
         Body::Event(event) => {
-            bases.insert(event.occurred_at.0);
             if let Ok(serde_json::Value::Object(json)) = serde_json::from_str(&event.properties) {
-                let values = json.values().filter_map(Value::from_json);
-                let texts = values.filter(|value| value.as_text().is_some());
-                bases.extend(texts.filter_map(|value| told(&value)));
+                json.values()
+                    .filter_map(Value::from_json)
+                    .for_each(|value| tell(&value));
             }
+            bases.insert(event.occurred_at.0);
         }
         Body::Profile(profile) => {
             let values = profile
                 .traits
                 .iter()
                 .filter_map(|(_, value)| value.as_ref());
-            bases.extend(values.filter(|v| v.as_text().is_some()).filter_map(told));
+            values.for_each(tell);
         }
         _ => {}
     }

@@ -76,7 +76,7 @@ impl<'a> Oracle<'a> {
         Self {
             definitions,
             facts: Facts::new(entries),
-            moments: instants::moments(entries, &all, end, days),
+            moments: instants::moments(entries, &definitions.policy.timezone, &all, end, days),
             histories: RefCell::default(),
             zones: RefCell::default(),
         }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::define::{Audience, Condition, Definitions, Place, SegmentDef};
 use crate::diagnostic::Diagnostic;
-use crate::expr::{Aggregate, Expr, Scope};
+use crate::expr::{Aggregate, Expr, Function, Scope};
 use crate::health::Health;
 use crate::lang::canonical;
+use crate::policy::local::ZONE_TRAIT;
 use crate::subject::{ConditionKey, SeriesKey};
 
 use super::series::SeriesSpec;
@@ -149,6 +150,10 @@ impl ConditionSet {
     fn add(&mut self, expr: &Expr, text: &str, user: User<'_>) -> ConditionIndex {
         let mut gathered = Gathered::default();
         self.gather(expr, user, &mut gathered);
+        if reads_dates(expr) {
+            gathered.read_trait(user.audience, Scope::Own, ZONE_TRAIT);
+            gathered.read_trait(user.audience, Scope::Account, ZONE_TRAIT);
+        }
         let key = condition_key(user.audience, expr);
         let index = *self.by_key.entry(key).or_insert_with(|| {
             self.conditions.push(TrackedCondition {
@@ -343,6 +348,30 @@ impl Gathered {
     }
 }
 
+/// Whether the answer may depend on the zone of the subject: a date stands beside something that
+/// may be an instant. Too often is harmless.
+fn reads_dates(expr: &Expr) -> bool {
+    fn any(expr: &Expr, test: fn(&Expr) -> bool) -> bool {
+        test(expr) || parts(expr).into_iter().any(|part| any(part, test))
+    }
+    let local = |expr: &Expr| matches!(expr, Expr::Local(_));
+    let instant = |expr: &Expr| match expr {
+        Expr::Since(_) | Expr::Until(_) | Expr::Now | Expr::Instant(_) => true,
+        Expr::Aggregate(_, aggregate) => is_edge(aggregate) && aggregate.property.is_none(),
+        _ => false,
+    };
+    let text = |expr: &Expr| match expr {
+        Expr::Trait(..) => true,
+        Expr::Aggregate(_, aggregate) => is_edge(aggregate) && aggregate.property.is_some(),
+        _ => false,
+    };
+    any(expr, local) || any(expr, instant) && any(expr, text)
+}
+
+fn is_edge(aggregate: &Aggregate) -> bool {
+    matches!(aggregate.function, Function::First | Function::Last)
+}
+
 /// Whose value an expression of `scope` reads inside a condition about `audience`.
 pub(crate) fn audience_of(audience: Audience, scope: Scope) -> Audience {
     match scope {
@@ -357,6 +386,7 @@ pub(crate) fn parts(expr: &Expr) -> Vec<&Expr> {
         Expr::Literal(_)
         | Expr::Duration(_)
         | Expr::Instant(_)
+        | Expr::Local(_)
         | Expr::Trait(..)
         | Expr::Aggregate(..)
         | Expr::Now

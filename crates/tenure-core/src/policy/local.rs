@@ -6,10 +6,28 @@
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 
-use crate::time::{MINUTE_MS, Timestamp};
+use crate::plan::Plan;
+use crate::subject::SubjectState;
+use crate::time::{MINUTE_MS, Timestamp, zone};
 
 /// Minutes in a local day.
 pub(crate) const MINUTES_PER_DAY: u16 = 24 * 60;
+
+/// The trait that names a subject's zone.
+pub(crate) const ZONE_TRAIT: &str = "timezone";
+
+/// The zone of a subject: its trait `timezone`, else its account's, else the policy's. A name that
+/// is no zone counts as none.
+pub(crate) fn zone_of(
+    plan: &Plan,
+    own: Option<&SubjectState>,
+    account: Option<&SubjectState>,
+) -> TimeZone {
+    let named = |state: Option<&SubjectState>| zone(state?.traits.get(ZONE_TRAIT)?.as_text()?);
+    named(own)
+        .or_else(|| named(account))
+        .unwrap_or_else(|| plan.policy.zone().clone())
+}
 
 /// The local date and the minutes after local midnight of an instant.
 pub(crate) fn local_minutes(at: Timestamp, zone: &TimeZone) -> (Date, u16) {

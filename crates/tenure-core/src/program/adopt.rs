@@ -7,7 +7,7 @@ use super::hooks::enrollments;
 use super::record::{Note, find, find_mut, record, report};
 use super::run::mark_due;
 use super::wait::{date_of, zone_of};
-use super::watch::{End, finish, is_open, program_of, watch};
+use super::watch::{End, end_earlier_watches, finish, is_open, program_of, watch};
 use crate::decision::Outcome;
 use crate::define::ProgramDef;
 use crate::effect::EnrollmentStatus;
@@ -51,8 +51,26 @@ pub(crate) fn adopt(cx: &mut Cx<'_>, subject: SubjectId, published: Option<&Publ
             Some(OnPublish::Keep) | None => {}
         }
     }
+    rehouse_watches(cx, subject);
     watch(cx, subject);
     mark_due(cx, subject);
+}
+
+/// The goal of an ended enrollment whose version is gone is that of the present version, if there
+/// is one.
+fn rehouse_watches(cx: &mut Cx<'_>, subject: SubjectId) {
+    let plan = cx.plan;
+    let homeless = |one: &EnrollmentState| one.is_watched() && program_of(plan, one).is_none();
+    for id in enrollments(cx, subject, homeless) {
+        let Some(enrollment) = find_mut(cx, subject, id) else {
+            continue;
+        };
+        let current = plan.program_index.current(&enrollment.program);
+        match current.map(|at| &plan.programs[at]) {
+            Some(program) if program.goal.is_some() => enrollment.version = program.version,
+            _ => enrollment.wake_at = None,
+        }
+    }
 }
 
 fn leave(cx: &mut Cx<'_>, subject: SubjectId, id: EnrollmentId, reason: &str) {
@@ -134,7 +152,7 @@ fn wake_at(
         Wait::Date {
             property,
             offset_ms,
-        } => date_of(cx.root, subject, property, *offset_ms),
+        } => date_of(cx.plan, cx.root, subject, property, *offset_ms),
         Wait::Until { at_most_ms, .. } => at_most_ms.map(|ms| step_at.plus_ms(ms)),
     };
     Standing::Waits(until.map(|until| until.max(cx.now)))
@@ -152,6 +170,7 @@ pub(crate) fn merge(cx: &mut Cx<'_>, from: &SubjectState, into: SubjectId) {
     state
         .enrollments
         .sort_by_key(|one| (one.entered_at, one.id));
+    end_earlier_watches(state);
     for enrollment in from.enrollments.iter().filter(|one| is_open(one)) {
         report(cx, into, enrollment.id);
     }

@@ -139,7 +139,13 @@ pub enum ProgramEntry {
     /// When a signal fires.
     Signal(Box<str>),
     /// On a schedule.
-    Schedule(Schedule),
+    Schedule {
+        /// When.
+        schedule: Schedule,
+        /// The program's `if` among the tracked conditions: only for whom it holds the time is
+        /// worth a wake-up.
+        only_if: Option<ConditionIndex>,
+    },
     /// At a date trait plus an offset in milliseconds.
     Date {
         /// The trait.
@@ -393,7 +399,12 @@ impl Compiler<'_> {
 
     fn schedule(&mut self, cron: &str) -> ProgramEntry {
         match Schedule::parse(cron) {
-            Ok(schedule) => ProgramEntry::Schedule(schedule),
+            Ok(schedule) => {
+                let def = self.def;
+                let only_if = def.only_if.as_ref();
+                let only_if = only_if.map(|only_if| self.watch(only_if, true).index);
+                ProgramEntry::Schedule { schedule, only_if }
+            }
             Err(why) => {
                 let place = self.def.place.clone();
                 let help = "write minute, hour, day of month, month, day of week: `0 9 * * mon`";

@@ -6,8 +6,8 @@ use super::compile::Program;
 use super::record::{Note, record, report};
 use super::refuse::{Refusal, forget, is_news};
 use super::run::mark_due;
-use super::watch::{End, finish, is_open};
-use super::{HOLDOUT_WATCH_MS, MAX_ENROLLMENTS, MAX_ENTRIES_PER_INSTANT};
+use super::watch::{End, finish, is_open, watch_end};
+use super::{MAX_ENROLLMENTS, MAX_ENTRIES_PER_INSTANT};
 use crate::decision::Outcome;
 use crate::define::Reentry;
 use crate::effect::EnrollmentStatus;
@@ -212,8 +212,7 @@ fn add(
     held_out: bool,
 ) -> EnrollmentId {
     let (now, salt) = (cx.now, cx.plan.salt);
-    let watch_ms = program.goal.as_ref().and_then(|goal| goal.within_ms);
-    let watch_until = now.plus_ms(watch_ms.unwrap_or(HOLDOUT_WATCH_MS));
+    let watch_until = watch_end(program.goal.as_ref(), now);
     let first = program.first.map(|at| program.steps[at].name.clone());
     cx.touch(subject);
     let Some(state) = cx.root.subject_mut(subject) else {
@@ -221,6 +220,11 @@ fn add(
     };
     let id = derive_id(salt, state, program, entrance.key.as_deref(), now);
     make_room(state);
+    // The goal counts for this passage from now on.
+    let same = |one: &&mut EnrollmentState| one.program == program.name && one.key == entrance.key;
+    for earlier in state.enrollments.iter_mut().filter(same) {
+        earlier.wake_at = None;
+    }
     state.enrollments.push(EnrollmentState {
         id,
         program: program.name.clone(),
@@ -276,7 +280,7 @@ fn make_room(state: &mut SubjectState) {
             .enumerate()
             .filter(|(_, one)| !is_open(one));
         let oldest = ended
-            .min_by_key(|(_, one)| (one.key.is_none(), one.ended_at))
+            .min_by_key(|(_, one)| (one.key.is_none(), one.is_watched(), one.ended_at))
             .map(|(at, _)| at);
         match oldest {
             Some(at) => state.enrollments.remove(at),

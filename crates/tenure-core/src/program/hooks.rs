@@ -2,7 +2,7 @@
 
 use super::compile::{Program, ProgramEntry};
 use super::enter::{Entrance, Why, enter};
-use super::record::{Note, record};
+use super::record::{Note, find_mut, record};
 use super::run::mark_due;
 use super::wait::{self, date_of};
 use super::watch::{End, finish, is_open, watch};
@@ -57,6 +57,7 @@ pub(crate) fn on_event(
     if cx.live && index.awaited {
         wait::on_event(cx, subject, name, properties);
     }
+    wait::catch_up(cx, subject);
     // Imports are not worth a decision per event; late events are.
     if event.historical {
         return;
@@ -177,13 +178,19 @@ pub(crate) fn on_signal(cx: &mut Cx<'_>, subject: SubjectId, signal: &str, evide
 /// Traits of the subject changed: waits for dates and entries by date follow.
 pub(crate) fn on_traits(cx: &mut Cx<'_>, subject: SubjectId, changed: &[&str]) {
     wait::on_dates(cx, subject);
+    wait::catch_up(cx, subject);
     note_missed_dates(cx, subject, changed);
-    if subject.account().is_some() && cx.plan.program_index.account_dates {
+    let dates = &cx.plan.program_index.account_dates;
+    if subject.account().is_some() && changed.iter().any(|name| dates.contains(*name)) {
         let people: Vec<PersonId> = cx.root.people().keys().copied().collect();
         for person in people {
-            // Its next wake-up may have moved.
-            cx.touch(SubjectId::Person(person));
-            wait::on_dates(cx, SubjectId::Person(person));
+            let subject = SubjectId::Person(person);
+            let dates = &cx.plan.program_index.dates;
+            if programs(cx.plan, Some(dates), subject).next().is_some() {
+                // Its next wake-up may have moved.
+                cx.touch(subject);
+            }
+            wait::on_dates(cx, subject);
         }
     }
 }
@@ -202,7 +209,7 @@ fn note_missed_dates(cx: &mut Cx<'_>, subject: SubjectId, changed: &[&str]) {
         else {
             continue;
         };
-        let at = date_of(cx.root, subject, property, *offset_ms);
+        let at = date_of(cx.plan, cx.root, subject, property, *offset_ms);
         if changed.contains(&property.as_ref())
             && let Some(at) = at.filter(|at| *at <= cx.now)
         {
@@ -218,19 +225,20 @@ pub(crate) fn on_wake(cx: &mut Cx<'_>, subject: SubjectId) {
     let plan = cx.plan;
     let now = cx.now;
     end_watches(cx, subject);
+    wait::catch_up(cx, subject);
     for program in programs(plan, Some(&plan.program_index.dates), subject) {
         if let ProgramEntry::Date {
             property,
             offset_ms,
         } = &program.entry
-            && date_of(cx.root, subject, property, *offset_ms) == Some(now)
+            && date_of(cx.plan, cx.root, subject, property, *offset_ms) == Some(now)
         {
             let why = format!("the moment for `{property}` has come");
             enter(cx, subject, program, &Entrance::because(why));
         }
     }
     for program in programs(plan, Some(&plan.program_index.schedules), subject) {
-        let ProgramEntry::Schedule(schedule) = &program.entry else {
+        let ProgramEntry::Schedule { schedule, .. } = &program.entry else {
             continue;
         };
         let due = schedule.next_after(now.plus_ms(-1), plan.policy.zone()) == Some(now);
@@ -253,6 +261,22 @@ fn end_watches(cx: &mut Cx<'_>, subject: SubjectId) {
         let reason = "the time in which the held-out subject was watched is over";
         let end = End::new(EnrollmentStatus::Completed, Outcome::Completed, reason);
         finish(cx, subject, id, end);
+    }
+    end_goal_watches(cx, subject);
+}
+
+/// The goals of ended enrollments whose time is over count no more.
+fn end_goal_watches(cx: &mut Cx<'_>, subject: SubjectId) {
+    let now = cx.now;
+    let over = |one: &EnrollmentState| one.is_watched() && one.wake_at.is_some_and(|at| at <= now);
+    let ended = enrollments(cx, subject, over);
+    for &id in &ended {
+        if let Some(enrollment) = find_mut(cx, subject, id) {
+            enrollment.wake_at = None;
+        }
+    }
+    if !ended.is_empty() {
+        cx.watch(subject);
     }
 }
 
@@ -289,12 +313,20 @@ pub(crate) fn next_wake(
         else {
             return None;
         };
-        date_of(root, subject, property, *offset_ms)
+        date_of(plan, root, subject, property, *offset_ms)
     });
     let schedules = programs(plan, Some(&index.schedules), subject).filter_map(|program| {
-        let ProgramEntry::Schedule(schedule) = &program.entry else {
+        let ProgramEntry::Schedule { schedule, only_if } = &program.entry else {
             return None;
         };
+        // When it becomes true this is asked again; while it is not kept it is asked at the time.
+        let known = only_if.and_then(|index| {
+            let key = plan.conditions[index.0 as usize].key;
+            state.conditions.get(&key)
+        });
+        if known.is_some_and(|known| known.value != Some(true)) {
+            return None;
+        }
         schedule.next_after(now, plan.policy.zone())
     });
     timers
@@ -306,7 +338,7 @@ pub(crate) fn next_wake(
 
 fn timers(plan: &Plan, state: &SubjectState) -> impl Iterator<Item = Timestamp> {
     let acts = |one: &&EnrollmentState| {
-        is_open(one) && (one.held_out || !plan.paused.contains(one.program.as_ref()))
+        !is_open(one) || one.held_out || !plan.paused.contains(one.program.as_ref())
     };
     state
         .enrollments

@@ -6,6 +6,7 @@ use super::compile::{Action, Awaiting, Program, ProgramEntry, Wait};
 use crate::define::Audience;
 use crate::log::PlanVersion;
 use crate::plan::ConditionIndex;
+use crate::policy::local::ZONE_TRAIT;
 
 /// Which programs a happening may concern; places are indexes into the plan's programs.
 #[derive(Debug, Clone, Default)]
@@ -20,8 +21,10 @@ pub(crate) struct ProgramIndex {
     pub(super) schedules: Vec<usize>,
     pub(crate) awaited_events: BTreeSet<Box<str>>,
     pub(super) watched: BTreeSet<ConditionIndex>,
-    /// Whether any person program waits for or starts at a date of the account.
-    pub(super) account_dates: bool,
+    /// Whether any step waits for a condition.
+    pub(super) awaits_conditions: bool,
+    /// Traits of an account that decide when a person program's wait ends or when it starts.
+    pub(super) account_dates: BTreeSet<Box<str>>,
 }
 
 impl ProgramIndex {
@@ -66,7 +69,7 @@ impl ProgramIndex {
             ProgramEntry::Signal(signal) => {
                 self.by_signal.entry(signal.clone()).or_default().push(at);
             }
-            ProgramEntry::Schedule(_) => self.schedules.push(at),
+            ProgramEntry::Schedule { .. } => self.schedules.push(at),
             ProgramEntry::Date { property, .. } => {
                 self.dates.push(at);
                 self.note_date(program.audience, property);
@@ -91,6 +94,7 @@ impl ProgramIndex {
                     ..
                 } => {
                     self.watched.insert(watch.index);
+                    self.awaits_conditions = true;
                 }
                 Wait::Until {
                     what: Awaiting::Event { event, .. },
@@ -109,6 +113,11 @@ impl ProgramIndex {
     }
 
     fn note_date(&mut self, audience: Audience, property: &str) {
-        self.account_dates |= audience == Audience::Person && property.starts_with("account.");
+        if audience == Audience::Person {
+            let of_account = property.strip_prefix("account.");
+            self.account_dates.extend(of_account.map(Into::into));
+            // People without a zone of their own have the account's.
+            self.account_dates.insert(ZONE_TRAIT.into());
+        }
     }
 }

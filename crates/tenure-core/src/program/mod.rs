@@ -62,7 +62,8 @@ pub const MAX_STEPS: usize = 500;
 /// Most entries of one subject into programs at one instant; what is over is refused, so that
 /// programs that enroll each other cannot go round for ever.
 pub const MAX_ENTRIES_PER_INSTANT: u32 = 50;
-/// Most people one send step goes to.
+/// Most people one send step goes to; a decision says how many were left out.
 pub const MAX_RECIPIENTS: usize = 1_000;
-/// How long a held-out subject is watched for the goal when the goal has no limit of its own.
-pub const HOLDOUT_WATCH_MS: i64 = 90 * crate::time::DAY_MS;
+/// How long after entering the goal counts for who is held out, or has gone through the steps, when
+/// the goal has no limit of its own.
+pub const GOAL_WATCH_MS: i64 = 90 * crate::time::DAY_MS;

@@ -4,7 +4,7 @@ use super::compile::Program;
 use crate::decision::{Decision, Outcome};
 use crate::effect::EnrollmentChange;
 use crate::engine::Cx;
-use crate::id::{EnrollmentId, MessageId, SubjectId};
+use crate::id::{DecisionId, EnrollmentId, MessageId, SubjectId};
 use crate::subject::EnrollmentState;
 
 /// A decision about to be recorded.
@@ -49,10 +49,12 @@ impl<'a> Note<'a> {
     }
 }
 
-/// Records a decision about a subject. Its id derives from all it says.
+/// Records a decision about a subject. Its id derives from all it says and from how many were
+/// made about the subject before at this instant.
 pub(super) fn record(cx: &mut Cx<'_>, subject: SubjectId, note: Note<'_>) {
     let bits = |id: Option<u128>| id.unwrap_or_default().to_be_bytes();
-    let id = cx.plan.salt.derive(&[
+    let ordinal = next_ordinal(cx, subject);
+    let hash: DecisionId = cx.plan.salt.derive(&[
         &subject.bits().to_be_bytes(),
         note.program.name.as_bytes(),
         &note.program.version.to_be_bytes(),
@@ -64,7 +66,7 @@ pub(super) fn record(cx: &mut Cx<'_>, subject: SubjectId, note: Note<'_>) {
         &bits(note.message.map(|id| id.0)),
     ]);
     cx.out.decisions.push(Decision {
-        id,
+        id: DecisionId::in_order(ordinal, hash.0),
         at: cx.now,
         subject,
         program: note.program.name.clone(),
@@ -75,6 +77,19 @@ pub(super) fn record(cx: &mut Cx<'_>, subject: SubjectId, note: Note<'_>) {
         reason: note.reason.into(),
         message: note.message,
     });
+}
+
+/// The number of the next decision about a subject at this instant.
+fn next_ordinal(cx: &mut Cx<'_>, subject: SubjectId) -> u32 {
+    let now = cx.now;
+    cx.touch(subject);
+    let Some(state) = cx.root.subject_mut(subject) else {
+        return 0;
+    };
+    let (at, count) = state.decided;
+    let ordinal = if at == now { count } else { 0 };
+    state.decided = (now, ordinal.saturating_add(1));
+    ordinal
 }
 
 /// Reports where an enrollment stands now.
@@ -91,6 +106,7 @@ pub(super) fn report(cx: &mut Cx<'_>, subject: SubjectId, id: EnrollmentId) {
         entered_at: enrollment.entered_at,
         step: enrollment.step.clone(),
         status: enrollment.status,
+        held_out: enrollment.held_out,
         at: cx.now,
     };
     cx.out.enrollments.push(change);

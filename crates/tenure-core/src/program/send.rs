@@ -21,7 +21,10 @@ use super::MAX_RECIPIENTS;
 /// Runs a send step. It rests while somebody is in quiet hours, and goes on once it has decided
 /// about everybody.
 pub(super) fn send(cx: &mut Cx<'_>, place: &Place<'_>, def: &SendDef) -> Flow {
-    let recipients = match recipients(cx.root, place.subject, &def.to) {
+    let Recipients {
+        people,
+        left_out_count,
+    } = match recipients(cx.root, place.subject, &def.to) {
         Ok(recipients) => recipients,
         Err(reason) => {
             place.decide(cx, Outcome::NoRecipient, reason);
@@ -29,7 +32,7 @@ pub(super) fn send(cx: &mut Cx<'_>, place: &Place<'_>, def: &SendDef) -> Flow {
         }
     };
     let mut delayed: Option<Timestamp> = None;
-    for person in recipients {
+    for person in people {
         let served =
             find(cx, place.subject, place.id).is_none_or(|one| one.served.contains(&person));
         if served {
@@ -49,6 +52,12 @@ pub(super) fn send(cx: &mut Cx<'_>, place: &Place<'_>, def: &SendDef) -> Flow {
             enrollment.wake_at = Some(until);
         }
         return Flow::Rest;
+    }
+    if left_out_count > 0 {
+        let reason = format!(
+            "a step sends to {MAX_RECIPIENTS} people at most: {left_out_count} more are left out"
+        );
+        place.decide(cx, Outcome::Capped, reason);
     }
     mark_acted(cx, place);
     Flow::Next(place.step.next)
@@ -223,23 +232,33 @@ pub(super) fn account_of(root: &Root, subject: SubjectId) -> Option<crate::id::A
     subject.account().or(own).or(root.id.0.account())
 }
 
-/// Who a step goes to, in order of id; an error says why it is nobody.
-fn recipients(root: &Root, subject: SubjectId, to: &Recipient) -> Result<Vec<PersonId>, String> {
-    let found: Vec<PersonId> = match to {
+/// Whom a step goes to.
+struct Recipients {
+    /// In order of id, as many as there may be.
+    people: Vec<PersonId>,
+    /// How many there are besides.
+    left_out_count: usize,
+}
+
+/// Who a step goes to; an error says why it is nobody.
+fn recipients(root: &Root, subject: SubjectId, to: &Recipient) -> Result<Recipients, String> {
+    let mut people: Vec<PersonId> = match to {
         Recipient::Subject => subject.person().into_iter().collect(),
-        Recipient::Everyone => root.people().keys().copied().take(MAX_RECIPIENTS).collect(),
+        Recipient::Everyone => root.people().keys().copied().collect(),
         Recipient::Role(role) => {
             let named = names(root, role);
             let fits = |state: &&SubjectState| has_role(state, role) || is_named(state, &named);
             let people = root.people().values().filter(fits);
-            people
-                .filter_map(|state| state.id.person())
-                .take(MAX_RECIPIENTS)
-                .collect()
+            people.filter_map(|state| state.id.person()).collect()
         }
     };
+    let left_out_count = people.len().saturating_sub(MAX_RECIPIENTS);
+    people.truncate(MAX_RECIPIENTS);
     match to {
-        _ if !found.is_empty() => Ok(found),
+        _ if !people.is_empty() => Ok(Recipients {
+            people,
+            left_out_count,
+        }),
         Recipient::Role(role) => Err(format!(
             "nobody here has the role `{role}` or is named in the account's `{role}`"
         )),

@@ -10,25 +10,20 @@ use crate::decision::Outcome;
 use crate::engine::Cx;
 use crate::id::{EnrollmentId, SubjectId};
 use crate::plan::{Plan, PropertyMap};
-use crate::policy::local::{next_local_time, spoken, spoken_ms};
+use crate::policy::local::{self, next_local_time, spoken, spoken_ms};
 use crate::subject::{EnrollmentState, Root};
-use crate::time::{Timestamp, zone};
+use crate::time::Timestamp;
 use crate::value::Value;
 
 /// The zone of a subject: its trait `timezone`, else its account's, else the policy's.
 pub(super) fn zone_of(plan: &Plan, root: &Root, subject: SubjectId) -> TimeZone {
-    let named = |id: SubjectId| {
-        let value = root.subject(id)?.traits.get("timezone")?;
-        zone(value.as_text()?)
-    };
-    let account = || named(root.account()?.id);
-    named(subject)
-        .or_else(account)
-        .unwrap_or_else(|| plan.policy.zone().clone())
+    local::zone_of(plan, root.subject(subject), root.account())
 }
 
-/// The instant of a date trait plus an offset; `account.` reads the person's account.
+/// The instant of a date trait plus an offset; `account.` reads the person's account. A date
+/// without an offset is read by the clock of the subject's zone.
 pub(super) fn date_of(
+    plan: &Plan,
     root: &Root,
     subject: SubjectId,
     property: &str,
@@ -39,7 +34,8 @@ pub(super) fn date_of(
         let name = property.strip_prefix("account.")?;
         root.account()?.traits.get(name)
     })?;
-    Some(value.as_instant()?.plus_ms(offset_ms))
+    let at = value.as_instant_in(|| zone_of(plan, root, subject))?;
+    Some(at.plus_ms(offset_ms))
 }
 
 /// Begins a wait, or passes it if there is nothing to wait for.
@@ -62,7 +58,7 @@ pub(super) fn begin(cx: &mut Cx<'_>, place: &Place<'_>, wait: &Wait) -> Flow {
             property,
             offset_ms,
         } => {
-            let until = date_of(cx.root, place.subject, property, *offset_ms);
+            let until = date_of(cx.plan, cx.root, place.subject, property, *offset_ms);
             let reason = match until {
                 Some(until) => format!("waits until {} (`{property}`)", spoken(until, &zone)),
                 None => format!("waits until `{property}` is a known date"),
@@ -249,6 +245,27 @@ pub(super) fn on_event(cx: &mut Cx<'_>, subject: SubjectId, name: &str, properti
     }
 }
 
+/// Moves on what waits for a condition that holds without having become true before anybody who
+/// looked: through imported history, or through a backfill. To be called at every live moment of
+/// a subject.
+pub(super) fn catch_up(cx: &mut Cx<'_>, subject: SubjectId) {
+    if !cx.live || !cx.plan.program_index.awaits_conditions {
+        return;
+    }
+    for (id, _, wait) in waiting(cx, subject) {
+        if let Wait::Until {
+            what: Awaiting::Condition(watch),
+            then,
+            ..
+        } = wait
+            && cx.condition(subject, watch.index) == Some(true)
+        {
+            let reason = format!("`{}` holds", watch.check.text);
+            go_on(cx, subject, id, *then, reason);
+        }
+    }
+}
+
 fn key_matches(
     cx: &Cx<'_>,
     subject: SubjectId,
@@ -275,7 +292,7 @@ pub(super) fn on_dates(cx: &mut Cx<'_>, subject: SubjectId) {
         else {
             continue;
         };
-        let until = date_of(cx.root, subject, property, *offset_ms);
+        let until = date_of(cx.plan, cx.root, subject, property, *offset_ms);
         // History makes nothing act at once.
         let until = if cx.live {
             until

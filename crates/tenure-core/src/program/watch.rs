@@ -1,6 +1,9 @@
 //! What is watched throughout an enrollment: goal, exit condition, awaited conditions; and how an
 //! enrollment ends.
 
+use std::collections::BTreeMap;
+
+use super::GOAL_WATCH_MS;
 use super::compile::{Action, Awaiting, Goal, Program, Wait};
 use super::record::{Note, find_mut, record, report};
 use super::wait;
@@ -10,12 +13,19 @@ use crate::engine::Cx;
 use crate::id::{EnrollmentId, SubjectId};
 use crate::plan::Plan;
 use crate::policy::local::spoken_ms;
-use crate::subject::EnrollmentState;
+use crate::subject::{EnrollmentState, SubjectState};
 use crate::time::Timestamp;
 
-/// Whether an enrollment is still going on: through its steps, or held out and watched.
+/// See [`EnrollmentState::is_open`].
 pub(super) fn is_open(enrollment: &EnrollmentState) -> bool {
-    enrollment.ended_at.is_none()
+    enrollment.is_open()
+}
+
+/// Until when the goal counts for who entered at `entered_at`, held out or not: the same time for
+/// both, so that they can be compared.
+pub(super) fn watch_end(goal: Option<&Goal>, entered_at: Timestamp) -> Timestamp {
+    let within_ms = goal.and_then(|goal| goal.within_ms);
+    entered_at.plus_ms(within_ms.unwrap_or(GOAL_WATCH_MS))
 }
 
 /// The version of the program an enrollment is pinned to.
@@ -27,7 +37,8 @@ pub(super) fn program_of<'a>(plan: &'a Plan, enrollment: &EnrollmentState) -> Op
 }
 
 /// Looks at the watched conditions of all enrollments of a subject: ends those whose goal or exit
-/// condition holds, moves on those that wait for a condition which holds.
+/// condition holds, moves on those that wait for a condition which holds. Of those that have
+/// ended only the goal is looked at.
 pub(super) fn watch(cx: &mut Cx<'_>, subject: SubjectId) {
     let Some(state) = cx.root.subject(subject) else {
         return;
@@ -35,7 +46,7 @@ pub(super) fn watch(cx: &mut Cx<'_>, subject: SubjectId) {
     let open: Vec<EnrollmentId> = state
         .enrollments
         .iter()
-        .filter(|enrollment| is_open(enrollment))
+        .filter(|enrollment| enrollment.is_open() || enrollment.is_watched())
         .map(|enrollment| enrollment.id)
         .collect();
     for id in open {
@@ -52,13 +63,13 @@ fn watch_one(cx: &mut Cx<'_>, subject: SubjectId, id: EnrollmentId) {
         return;
     };
     let entered_at = enrollment.entered_at;
-    let held_out = enrollment.held_out;
+    let goal_only = enrollment.held_out || !enrollment.is_open();
     let step = enrollment.step.clone().filter(|_| enrollment.waiting);
     if let Some(reason) = goal_reached(cx, subject, program, entered_at) {
         let end = End::new(EnrollmentStatus::Goal, Outcome::GoalReached, reason);
         return finish(cx, subject, id, end);
     }
-    if held_out {
+    if goal_only {
         return;
     }
     if let Some(exit) = &program.exit
@@ -132,17 +143,39 @@ impl End {
     }
 }
 
-/// Ends an enrollment, unless it has ended.
+/// Until when the goal still counts for an enrollment that ends now in this way. Who was removed
+/// by hand is not watched, nor who was held out until now.
+fn watched_until(
+    plan: &Plan,
+    enrollment: &EnrollmentState,
+    status: EnrollmentStatus,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let through = matches!(
+        status,
+        EnrollmentStatus::Completed | EnrollmentStatus::Exited
+    );
+    if !through || enrollment.held_out {
+        return None;
+    }
+    let goal = program_of(plan, enrollment)?.goal.as_ref()?;
+    Some(watch_end(Some(goal), enrollment.entered_at)).filter(|until| *until > now)
+}
+
+/// Ends an enrollment, unless it has ended: one that has can only reach its goal.
 pub(super) fn finish(cx: &mut Cx<'_>, subject: SubjectId, id: EnrollmentId, end: End) {
     let (plan, now) = (cx.plan, cx.now);
-    let Some(enrollment) = find_mut(cx, subject, id).filter(|enrollment| is_open(enrollment))
-    else {
+    let may = |one: &&mut EnrollmentState| {
+        one.is_open() || one.is_watched() && end.status == EnrollmentStatus::Goal
+    };
+    let Some(enrollment) = find_mut(cx, subject, id).filter(may) else {
         return;
     };
+    let watched_until = watched_until(plan, enrollment, end.status, now);
     enrollment.status = end.status;
     enrollment.ended_at = Some(now);
     enrollment.step = None;
-    enrollment.wake_at = None;
+    enrollment.wake_at = watched_until;
     enrollment.waiting = false;
     enrollment.data = "{}".into();
     enrollment.acted = Vec::new();
@@ -163,6 +196,21 @@ pub(super) fn finish(cx: &mut Cx<'_>, subject: SubjectId, id: EnrollmentId, end:
     }
     report(cx, subject, id);
     forget_superseded(cx, subject, &name, key.as_deref());
+}
+
+/// Of the passages of one program and key the goal counts for the last alone.
+pub(super) fn end_earlier_watches(state: &mut SubjectState) {
+    let last: BTreeMap<_, Timestamp> = state
+        .enrollments
+        .iter()
+        .map(|one| ((one.program.clone(), one.key.clone()), one.entered_at))
+        .collect();
+    for one in state.enrollments.iter_mut().filter(|one| one.is_watched()) {
+        let which = (one.program.clone(), one.key.clone());
+        if last.get(&which).is_some_and(|at| *at > one.entered_at) {
+            one.wake_at = None;
+        }
+    }
 }
 
 /// Of the ended enrollments of one program and key only the last is needed for re-entry.

@@ -134,6 +134,22 @@ fn a_schedule_enters_everybody_it_is_for_at_its_local_times() {
 }
 
 #[test]
+fn a_schedule_wakes_only_those_it_is_for() {
+    let mut def = entering(Entry::Schedule("0 9 * * mon".into()));
+    def.only_if = Some(if_person("since(last(\"seen\")) >= 7d"));
+    let mut company = Company::of(vec![def]);
+    assert_eq!(company.state(BEN).wake_at, None);
+    company.advance(7 * DAY_MS);
+    // It becomes true at the very instant of the schedule.
+    company.event(ANN, "seen", "{}");
+    company.advance(7 * DAY_MS);
+    assert_eq!(company.sent(), ["hello"]);
+    let next = company.now.plus_ms(7 * DAY_MS);
+    assert_eq!(company.state(ANN).wake_at, Some(next));
+    assert_eq!(company.state(BEN).wake_at, None);
+}
+
+#[test]
 fn a_date_enters_at_its_offset_and_says_so_when_it_is_too_late() {
     let mut company = Company::of(vec![entering(Entry::Date {
         property: "renewal".into(),

@@ -474,10 +474,21 @@ fn check_explained(company: &Company) {
             .filter(|one| one.message == Some(message.id));
         assert_eq!(sent.count(), 1, "{message:?}");
     }
-    // Two refusals at one instant for the same reason are one; inside an enrollment none repeats.
-    let within = out.decisions.iter().filter(|one| one.enrollment.is_some());
-    let ids: BTreeSet<u128> = within.clone().map(|decision| decision.id.0).collect();
-    assert_eq!(ids.len(), within.count(), "a decision was recorded twice");
+    let ids: BTreeSet<u128> = out.decisions.iter().map(|decision| decision.id.0).collect();
+    assert_eq!(
+        ids.len(),
+        out.decisions.len(),
+        "a decision was recorded twice"
+    );
+    let mut last = BTreeMap::new();
+    for decision in &out.decisions {
+        let place = (decision.at, decision.id);
+        let before = last.insert(decision.subject, place);
+        assert!(
+            before.is_none_or(|before| before < place),
+            "listed out of order: {decision:?}"
+        );
+    }
     assert!(
         out.decisions
             .iter()

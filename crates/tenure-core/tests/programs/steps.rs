@@ -2,7 +2,9 @@
 
 use tenure_core::decision::Outcome;
 use tenure_core::define::*;
-use tenure_core::id::SubjectId;
+use tenure_core::effect::EnrollmentStatus;
+use tenure_core::id::{PersonId, SubjectId};
+use tenure_core::log::Command;
 use tenure_core::time::{DAY_MS, HOUR_MS, Timestamp};
 use tenure_core::value::Value;
 
@@ -226,6 +228,216 @@ fn reaching_the_goal_ends_the_enrollment_wherever_it_is() {
     late.event(ANN, "paid", "{}");
     late.advance(30 * DAY_MS);
     assert_eq!(late.sent(), ["late"]);
+}
+
+/// A program of one step whose goal is a payment, with an exit condition.
+fn with_goal(within_ms: Option<i64>) -> ProgramDef {
+    let mut def = program("p", vec![send("hello")]);
+    def.again = Reentry::After(DAY_MS);
+    def.exit = Some(if_person("status == \"churned\""));
+    def.goal = Some(GoalDef {
+        when: if_person("count(\"paid\", 1h) >= 1"),
+        within_ms,
+    });
+    def
+}
+
+#[test]
+fn the_goal_counts_after_the_last_step_until_its_time_is_over() {
+    let mut company = Company::of(vec![with_goal(Some(3 * DAY_MS))]);
+    company.go();
+    company.advance(3 * DAY_MS - 1);
+    company.event(ANN, "paid", "{}");
+    let decided = ["entered", "hello sent", "completed", "goal_reached"];
+    assert_eq!(company.decided(), decided);
+    let last = company.out.enrollments.last().unwrap();
+    assert_eq!(last.status, EnrollmentStatus::Goal);
+    let mut late = Company::of(vec![with_goal(Some(3 * DAY_MS))]);
+    late.go();
+    late.advance(3 * DAY_MS);
+    assert!(late.state(ANN).conditions.values().next().is_none());
+    assert_eq!(late.state(ANN).wake_at, None);
+    late.event(ANN, "paid", "{}");
+    assert_eq!(late.decided(), decided[..3]);
+    let mut unlimited = Company::of(vec![with_goal(None)]);
+    unlimited.go();
+    unlimited.advance(89 * DAY_MS);
+    unlimited.event(ANN, "paid", "{}");
+    assert_eq!(unlimited.decided(), decided);
+}
+
+#[test]
+fn the_goal_counts_after_leaving_early_and_not_after_removal() {
+    let steps = vec![wait("w", WaitDef::For(DAY_MS)), send("hello")];
+    let def = ProgramDef {
+        steps,
+        ..with_goal(Some(3 * DAY_MS))
+    };
+    let mut company = Company::of(vec![def.clone()]);
+    company.go();
+    company.ann(r#"{"status":"churned"}"#);
+    company.event(ANN, "paid", "{}");
+    let decided = ["entered", "w waiting", "exited", "goal_reached"];
+    assert_eq!(company.decided(), decided);
+    let mut removed = Company::of(vec![def]);
+    removed.go();
+    removed.command(Command::Remove {
+        program: "p".into(),
+        subject: SubjectId::Person(ANN),
+        account: Some(ACCOUNT),
+    });
+    removed.event(ANN, "paid", "{}");
+    assert_eq!(removed.decided(), ["entered", "w waiting", "removed"]);
+}
+
+#[test]
+fn entering_again_lets_the_goal_count_for_the_last_passage_alone() {
+    let mut company = Company::of(vec![with_goal(Some(3 * DAY_MS))]);
+    company.go();
+    company.advance(DAY_MS);
+    company.go();
+    let passages: Vec<_> = company.out.enrollments.iter().map(|one| one.id).collect();
+    company.event(ANN, "paid", "{}");
+    company.advance(30 * DAY_MS);
+    let reached = company.out.decisions.iter();
+    let reached = reached.filter(|one| one.outcome == Outcome::GoalReached);
+    let reached: Vec<_> = reached.filter_map(|one| one.enrollment).collect();
+    assert_eq!(reached, [*passages.last().unwrap()]);
+}
+
+#[test]
+fn a_step_to_more_people_than_it_may_reach_says_how_many_are_left_out() {
+    let steps = vec![send_to("all", Recipient::Everyone, Some("billing"))];
+    let mut company = Company::of(vec![ProgramDef {
+        audience: Audience::Account,
+        ..program("p", steps)
+    }]);
+    for number in 0..1_003_u128 {
+        let person = SubjectId::Person(PersonId(1_000 + number));
+        company.traits(person, r#"{"email":"x@example.com"}"#);
+    }
+    company.go();
+    assert_eq!(company.sent().len(), 1_000);
+    let reason = company.reason(Outcome::Capped);
+    assert_eq!(
+        reason,
+        "a step sends to 1000 people at most: 5 more are left out"
+    );
+}
+
+#[test]
+fn history_moves_no_wait_on_until_something_live_happens() {
+    let awaited = || Awaited::Condition(if_person("count(\"seen\") >= 1"));
+    let steps = vec![wait("w", until(awaited(), 9 * DAY_MS, "yes", "no"))];
+    let imported = |steps: &Vec<StepDef>| {
+        let mut company = Company::of(vec![program("p", steps.clone())]);
+        company.go();
+        let past = company.now.plus_ms(-40 * DAY_MS);
+        company.event_at(ANN, "seen", "{}", past, true);
+        company.advance(DAY_MS);
+        assert_eq!(company.decided(), ["entered", "w waiting"]);
+        company
+    };
+    let mut live = imported(&steps);
+    live.event(ANN, "other", "{}");
+    assert_eq!(live.sent(), ["yes"]);
+    let mut told = imported(&steps);
+    told.ann(r#"{"seats":2}"#);
+    assert_eq!(told.sent(), ["yes"]);
+    let mut silent = imported(&steps);
+    silent.advance(7 * DAY_MS);
+    assert!(silent.sent().is_empty());
+    silent.advance(2 * DAY_MS);
+    assert_eq!(silent.sent(), ["yes"]);
+}
+
+#[test]
+fn dates_are_read_by_the_clock_of_whom_they_are_about() {
+    let date = ProgramDef {
+        enter: Entry::Date {
+            property: "trial_ends".into(),
+            offset_ms: 0,
+        },
+        ..program("ended", vec![send("over")])
+    };
+    let near = ProgramDef {
+        enter: Entry::When {
+            condition: if_person("until(trial_ends) <= 1d and trial_ends == 2026-03-29"),
+            existing: false,
+        },
+        ..program("near", vec![send("soon")])
+    };
+    let mut company = Company::of(vec![date, near]);
+    company.traits(
+        SubjectId::Account(ACCOUNT),
+        r#"{"timezone":"Europe/Berlin"}"#,
+    );
+    company.ann(r#"{"timezone":"America/New_York","trial_ends":"2026-03-29"}"#);
+    company.traits(SubjectId::Person(BEN), r#"{"trial_ends":"2026-03-29"}"#);
+    company.advance(100 * DAY_MS);
+    let sent = company.out.messages.iter();
+    let sent: Vec<_> = sent
+        .map(|one| (one.person, &*one.template, one.decided_at.to_string()))
+        .collect();
+    let expected = [
+        (BEN, "soon", "2026-03-27T23:00:00.000Z"),
+        (ANN, "soon", "2026-03-28T04:00:00.000Z"),
+        (BEN, "over", "2026-03-28T23:00:00.000Z"),
+        (ANN, "over", "2026-03-29T04:00:00.000Z"),
+    ];
+    let expected = expected.map(|(who, what, at)| (Some(who), what, at.to_owned()));
+    assert_eq!(sent, expected);
+}
+
+#[test]
+fn a_wait_for_a_date_follows_a_new_zone() {
+    let steps = vec![
+        wait(
+            "w",
+            WaitDef::Date {
+                property: "account.renewal".into(),
+                offset_ms: 0,
+            },
+        ),
+        send("renewed"),
+    ];
+    let mut company = Company::of(vec![program("p", steps)]);
+    let account = SubjectId::Account(ACCOUNT);
+    company.traits(account, r#"{"renewal":"2026-01-10"}"#);
+    company.go();
+    company.traits(account, r#"{"timezone":"Asia/Tokyo"}"#);
+    company.advance(30 * DAY_MS);
+    let sent = company.out.messages[0].decided_at;
+    assert_eq!(sent.to_string(), "2026-01-09T15:00:00.000Z");
+}
+
+#[test]
+fn a_change_of_the_account_concerns_only_those_of_its_people_who_look_at_it() {
+    let waits = |name: &str, property: &str| {
+        let date = WaitDef::Date {
+            property: property.into(),
+            offset_ms: 0,
+        };
+        program(name, vec![wait("w", date)])
+    };
+    let mut pro = waits("p", "account.renewal");
+    pro.exit = Some(if_person("account.plan == \"free\""));
+    let mut company = Company::of(vec![pro]);
+    company.go();
+    let changed = |company: &mut Company, json: &str| {
+        for state in company.root.subjects_mut() {
+            state.dirty = false;
+        }
+        company.traits(SubjectId::Account(ACCOUNT), json);
+        let changed = company.root.people().values().filter(|state| state.dirty);
+        changed
+            .filter_map(|state| state.id.person())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(changed(&mut company, r#"{"seats":3}"#), []);
+    assert_eq!(changed(&mut company, r#"{"plan":"pro"}"#), [ANN]);
+    assert_eq!(changed(&mut company, r#"{"renewal":"2026-05-01"}"#), [ANN]);
+    assert_eq!(changed(&mut company, r#"{"plan":"free"}"#), [ANN]);
 }
 
 #[test]

@@ -90,13 +90,16 @@ fn properties() -> impl Strategy<Value = &'static str> {
 }
 
 fn told() -> impl Strategy<Value = (&'static str, Option<Value>)> {
+    let zones = ["Asia/Tokyo", "America/New_York", "nowhere"];
     let dates = ["2026-01-03", "2026-01-08T06:00:00Z", "2026-01-20", "soon"];
     prop_oneof![
         (0..4_i32).prop_map(|n| ("seats", Some(Value::Number(f64::from(n))))),
         prop::sample::select(vec!["pro", "free"]).prop_map(|t| ("plan", Some(Value::text(t)))),
         prop::sample::select(dates.to_vec()).prop_map(|t| ("renewal", Some(Value::text(t)))),
+        prop::sample::select(zones.to_vec()).prop_map(|t| ("timezone", Some(Value::text(t)))),
         any::<bool>().prop_map(|flag| ("vip", Some(Value::Bool(flag)))),
-        prop::sample::select(vec!["seats", "plan", "renewal"]).prop_map(|name| (name, None)),
+        prop::sample::select(vec!["seats", "plan", "renewal", "timezone"])
+            .prop_map(|name| (name, None)),
     ]
 }
 
@@ -384,6 +387,7 @@ fn instant(audience: Audience) -> BoxedStrategy<Expr> {
         3 => aggregate(audience, edges),
         1 => scope(audience).prop_map(|scope| Expr::Trait(scope, "renewal".into())),
         1 => (0..12_i64).prop_map(|days| Expr::Instant(START.plus_ms(days * DAY_MS))),
+        1 => (1..12_i8).prop_map(|day| Expr::Local(jiff::civil::date(2026, 1, day).to_datetime(jiff::civil::Time::midnight()))),
     ]
     .boxed()
 }

@@ -92,6 +92,13 @@ impl<'a> World<'a> {
         let id = entry.body.root().expect("generated entries have a root");
         match &entry.body {
             Body::Merge(merge) => {
+                let merged = self
+                    .roots
+                    .get(&id)
+                    .and_then(|root| root.people().get(&merge.from));
+                let past = merged
+                    .map(|state| state.past_accounts.to_vec())
+                    .unwrap_or_default();
                 let into_id = RootId(
                     merge
                         .into_account
@@ -106,7 +113,10 @@ impl<'a> World<'a> {
                     let root = Self::root(&mut self.roots, into_id);
                     engine::merge(plan, root, from, merge.into, now, &mut out);
                 }
-                for root in self.roots.values_mut() {
+                let known = past.into_iter().chain(merge.from_account);
+                for account in known {
+                    let id = RootId(SubjectId::Account(account));
+                    let root = Self::root(&mut self.roots, id);
                     engine::rename_person(plan, root, merge.from, merge.into, now, &mut out);
                 }
             }

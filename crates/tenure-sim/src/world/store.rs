@@ -53,6 +53,7 @@ pub struct FaultyStore {
     inner: MemoryStore,
     power: Mutex<Power>,
     witness: Mutex<Witness>,
+    interruption: Mutex<Option<Batch>>,
 }
 
 impl FaultyStore {
@@ -69,6 +70,11 @@ impl FaultyStore {
     /// What durable commits said.
     pub fn witness(&self) -> &Mutex<Witness> {
         &self.witness
+    }
+
+    /// Has somebody else write this right after the next attempt at a message is begun.
+    pub fn interrupt(&self, batch: Batch) {
+        *self.interruption.lock() = Some(batch);
     }
 
     /// Has the power cut at the commit after so many more.
@@ -157,6 +163,12 @@ impl Store for FaultyStore {
         }
         self.inner.commit(batch)?;
         self.witness.lock().note(batch);
+        let mut updates = batch.dispatched.iter();
+        if updates.any(|update| update.state == row::MessageState::Sending)
+            && let Some(other) = self.interruption.lock().take()
+        {
+            self.inner.commit(&other)?;
+        }
         if cut.is_some() { Err(gone()) } else { Ok(()) }
     }
 

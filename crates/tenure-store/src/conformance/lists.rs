@@ -238,6 +238,7 @@ pub fn enrollments_are_paged_and_filtered(fresh: &mut dyn Fresh) {
     let ended = EnrollmentChange {
         step: None,
         status: EnrollmentStatus::Goal,
+        held_out: true,
         ..enrollment(3, 200)
     };
     let elsewhere = EnrollmentChange {
@@ -257,6 +258,12 @@ pub fn enrollments_are_paged_and_filtered(fresh: &mut dyn Fresh) {
     let goal = with(&|filter| filter.status = Some(EnrollmentStatus::Goal));
     assert_eq!(goal, [3]);
     assert_eq!(with(&|filter| filter.step = Some("ask".into())), [20]);
+    assert_eq!(with(&|filter| filter.held_out = Some(true)), [3]);
+    let treated = with(&|filter| {
+        filter.program = Some("welcome".into());
+        filter.held_out = Some(false);
+    });
+    assert_eq!(treated, [2, 9, 6, 1, 1 << 127, 7, 8, 4]);
     let active = with(&|filter| {
         filter.subject = Some(person(1));
         filter.program = Some("welcome".into());

@@ -94,6 +94,7 @@ pub(super) fn enrollment(id: u128, entered_at: i64) -> EnrollmentChange {
         entered_at: Timestamp(entered_at),
         step: Some("hello".into()),
         status: EnrollmentStatus::Active,
+        held_out: false,
         at: Timestamp(entered_at),
     }
 }

@@ -26,6 +26,9 @@ pub(crate) enum Enrollments {
         /// At this step
         #[arg(long)]
         step: Option<String>,
+        /// Only those that are, or were until they ended, in a hold-out (or, with false, the others)
+        #[arg(long, num_args = 0..=1, default_missing_value = "true")]
+        held_out: Option<bool>,
         #[command(flatten)]
         listed: Listed,
     },
@@ -69,13 +72,16 @@ pub(crate) fn run(command: &Enrollments) -> Result<()> {
         subject,
         status,
         step,
+        held_out,
         listed,
     } = command;
+    let held_out = held_out.map(|flag| flag.to_string());
     let filters = [
         ("program", program.as_ref()),
         ("subject", subject.as_ref()),
         ("status", status.as_ref()),
         ("step", step.as_ref()),
+        ("held_out", held_out.as_ref()),
     ];
     let when_empty =
         "no such enrollments; `tenure programs preview NAME` shows who would enter a program";

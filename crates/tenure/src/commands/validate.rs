@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use serde_json::{Value, json};
+use tenure_app::bodies::check_bodies;
 use tenure_app::catalog::Catalog;
 use tenure_core::define::SourceFile;
 use tenure_core::diagnostic::{Diagnostic, Severity};
@@ -48,7 +49,10 @@ pub(crate) fn check(files: Vec<files::File>) -> Checked {
     let (catalog, _) = Catalog::default().with_files(&files, false, 1);
     let (_, mut diagnostics) = catalog.templates();
     let (definitions, warnings) = match catalog.parse() {
-        Ok((_, warnings)) => (true, warnings),
+        Ok((definitions, warnings)) => {
+            diagnostics.extend(check_bodies(&definitions));
+            (true, warnings)
+        }
         Err(problems) => (false, problems),
     };
     diagnostics.extend(warnings);

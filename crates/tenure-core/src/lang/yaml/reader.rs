@@ -419,7 +419,9 @@ pub(super) fn reads_event(expr: &Expr) -> bool {
         | Expr::InSegment(scope, _)
         | Expr::Health(scope, _)
         | Expr::PeopleCount(scope) => *scope == Scope::Event,
-        Expr::Literal(_) | Expr::Duration(_) | Expr::Instant(_) | Expr::Now => false,
+        Expr::Literal(_) | Expr::Duration(_) | Expr::Instant(_) | Expr::Local(_) | Expr::Now => {
+            false
+        }
         Expr::Since(inner)
         | Expr::Until(inner)
         | Expr::Not(inner)

@@ -60,6 +60,7 @@ pub(super) fn segments_of(expr: &Expr, out: &mut Vec<(Scope, String)>) {
         Expr::Literal(_)
         | Expr::Duration(_)
         | Expr::Instant(_)
+        | Expr::Local(_)
         | Expr::Trait(..)
         | Expr::Aggregate(..)
         | Expr::Now
