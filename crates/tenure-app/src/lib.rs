@@ -3,6 +3,7 @@
 pub mod access;
 pub mod alerts;
 pub mod backfill;
+pub mod backtest;
 pub mod bodies;
 pub mod breakers;
 pub mod call;

@@ -5,6 +5,7 @@
 //! what it returns; the simulator and the backtest call the same functions.
 
 pub mod aggregate;
+pub mod backtest;
 pub mod decision;
 pub mod define;
 pub mod diagnostic;

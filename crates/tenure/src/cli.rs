@@ -3,9 +3,9 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    apply, audit, backup, breakers, clients, completions, dead_letters, demo, diff, doctor,
-    enrollments, export, generate, health, import, init, keys, listing, login, messages, programs,
-    restore, secrets, serve, settings, test, topics, users, validate, webhooks, why,
+    apply, audit, backtest, backup, breakers, clients, completions, dead_letters, demo, diff,
+    doctor, enrollments, export, generate, health, import, init, keys, listing, login, messages,
+    programs, restore, secrets, serve, settings, test, topics, users, validate, webhooks, why,
 };
 
 /// Tenure: the customer retention engine that proves itself.
@@ -46,6 +46,8 @@ pub(crate) enum Command {
     Validate(validate::Validate),
     /// Run the tests that stand beside programs, with time travel
     Test(test::Test),
+    /// Test definitions on the past: precision, recall, lead time
+    Backtest(backtest::Backtest),
     /// Explain what a program decided about somebody
     Why(why::Why),
     /// Show the health of an account or a person, with its reasons

@@ -340,7 +340,9 @@ async fn by_session(state: &ApiState, parts: &Parts) -> Result<Principal, Proble
     let secret = session_cookie(&parts.headers).ok_or_else(no_token)?;
     if !matches!(parts.method, Method::GET | Method::HEAD) {
         let token = text(&parts.headers, CSRF_HEADER).unwrap_or_default();
-        if is_cross_site(&parts.headers) || !secret::same(token, &csrf_token(&secret)) {
+        if is_cross_site(&parts.headers, &state.issuer(&parts.headers))
+            || !secret::same(token, &csrf_token(&secret))
+        {
             return Err(Problem::new(
                 Code::Unauthorized,
                 "a session's request that changes something carries `X-CSRF-Token`",

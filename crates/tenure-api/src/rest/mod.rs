@@ -2,6 +2,7 @@
 
 mod access;
 mod audit;
+mod backtest;
 mod breakers;
 mod dead_letters;
 mod definitions;
@@ -138,6 +139,7 @@ fn documented(state: Option<&ApiState>) -> Guarded {
         .routes(Scope::DefinitionsRead, routes!(definitions::list))
         .routes(Scope::DefinitionsRead, routes!(definitions::validate))
         .routes(Scope::DefinitionsRead, routes!(definitions::diff))
+        .routes(Scope::DefinitionsWrite, routes!(backtest::run))
         .routes(Scope::DefinitionsWrite, routes!(definitions::apply))
         .routes(Scope::DefinitionsWrite, routes!(definitions::delete))
         .routes(

@@ -2,6 +2,7 @@
 //! so they are all in memory and written through.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicUsize;
 
 use parking_lot::{Mutex, RwLock};
 use serde::de::DeserializeOwned;
@@ -139,6 +140,8 @@ pub struct Access {
     pub(super) directory: RwLock<Directory>,
     /// One change at a time: what is checked is still so when it is written.
     pub(super) changing: Mutex<()>,
+    /// How many passwords are being looked at.
+    pub(super) hashing_count: AtomicUsize,
 }
 
 impl Access {
@@ -165,6 +168,7 @@ impl Access {
         Ok(Self {
             directory: RwLock::new(directory),
             changing: Mutex::new(()),
+            hashing_count: AtomicUsize::new(0),
         })
     }
 }

@@ -1,5 +1,7 @@
 //! Users of Tenure: passwords, lockout, one-time codes, sessions.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
@@ -30,6 +32,8 @@ const FREE_FAILURES: u32 = 5;
 const LOCK_MS: i64 = 15_000;
 /// The longest delay in milliseconds.
 const LOCK_MAX_MS: i64 = 60 * 60 * 1_000;
+/// How many passwords are looked at, at once.
+const HASHING_MAX: usize = 4;
 /// The most users of a workspace.
 const USERS_MAX: usize = 10_000;
 /// Length of a time step of one-time codes in seconds, RFC 6238.
@@ -267,7 +271,10 @@ impl Registrar<'_> {
         if found.as_ref().is_some_and(|user| self.is_locked(user)) {
             return Err(SignInFault::Locked);
         }
-        let right = verify(hash.as_deref(), password);
+        let right = {
+            let _slot = Slot::take(&self.access.hashing_count)?;
+            verify(hash.as_deref(), password)
+        };
         let Some(user) = found else {
             return Err(SignInFault::Wrong);
         };
@@ -461,6 +468,23 @@ impl Registrar<'_> {
     }
 }
 
+/// The right to look at a password: each takes 19 MiB and a core for a moment, so there are few.
+struct Slot<'a>(&'a AtomicUsize);
+
+impl<'a> Slot<'a> {
+    fn take(count: &'a AtomicUsize) -> Result<Self, AppError> {
+        let before = count.fetch_add(1, Ordering::AcqRel);
+        let slot = Self(count);
+        (before < HASHING_MAX).then_some(slot).ok_or(AppError::Busy)
+    }
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 /// Whether a password is right. Takes as long when there is none to compare with, so that it does
 /// not tell whether an address is known.
 fn verify(hash: Option<&str>, password: &str) -> bool {
@@ -566,6 +590,17 @@ mod tests {
         }
         assert_eq!(base32(secret), "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ");
         assert_eq!(base32(b"foo"), "MZXW6");
+    }
+
+    #[test]
+    fn only_so_many_passwords_are_looked_at_at_once() {
+        let count = AtomicUsize::new(0);
+        let mut slots: Vec<_> = (0..HASHING_MAX)
+            .map(|_| Slot::take(&count).ok().unwrap())
+            .collect();
+        assert!(matches!(Slot::take(&count), Err(AppError::Busy)));
+        slots.pop();
+        assert!(Slot::take(&count).is_ok());
     }
 
     #[test]

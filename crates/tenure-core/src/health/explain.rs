@@ -88,6 +88,15 @@ pub fn explain(
     })
 }
 
+/// The score of a subject of a root now, unrounded; `None` if no definition applies to it, nothing
+/// has data, or the history it needs is not complete yet.
+pub fn score_at(plan: &Plan, root: &Root, subject: SubjectId, now: Timestamp) -> Option<f64> {
+    let scene = Scene::of(plan, root, subject, now);
+    let health = plan.health(scene.audience)?;
+    let kept = scene.own?.conditions.contains_key(&health.key);
+    scene.score(health).0.filter(|_| kept)?.score
+}
+
 fn reading(component: &ComponentDef, part: Option<Part>, contribution: f64) -> ComponentReading {
     let measure = sentence(&component.value.expr);
     let sentence = match part {

@@ -19,7 +19,7 @@ use crate::subject::ConditionKey;
 
 pub use curve::{Curve, CurveFault, MAX_CURVE_POINTS};
 pub(crate) use explain::zone_changed;
-pub use explain::{ComponentReading, HealthReading, explain};
+pub use explain::{ComponentReading, HealthReading, explain, score_at};
 pub use state::{HEALTH_HISTORY_DAYS, HealthState, day_of, midnight_of};
 pub use zone::{Zone, Zones};
 

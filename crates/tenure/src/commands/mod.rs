@@ -2,6 +2,7 @@
 
 pub(crate) mod apply;
 pub(crate) mod audit;
+pub(crate) mod backtest;
 pub(crate) mod backup;
 pub(crate) mod breakers;
 pub(crate) mod clients;
@@ -47,6 +48,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Validate(args) => validate::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Why(args) => why::run(&args),
+        Command::Backtest(args) => backtest::run(&args),
         Command::Health(args) => health::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),

@@ -1,0 +1,179 @@
+//! Backtests: what definitions would have said on the log so far.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tenure_core::backtest::{Backtest, Report, Target};
+use tenure_core::define::{Audience, Condition, Definitions, Place, SegmentDef, SourceFile};
+use tenure_core::diagnostic::Diagnostic;
+use tenure_core::lang::parse_condition;
+use tenure_core::log::decode;
+use tenure_core::plan::{Plan, PlanSources};
+use tenure_core::time::{DAY_MS, Timestamp};
+use tenure_store::StoreError;
+
+use crate::catalog::Catalog;
+use crate::error::AppError;
+use crate::node::Node;
+use crate::publish::MAX_SOURCES_BYTES;
+
+/// Name of the segment that stands for the outcome; no definition can have it.
+const OUTCOME: &str = "(outcome)";
+/// How much of the log is read at once, in bytes.
+const READ_BYTES: usize = 8 * 1024 * 1024;
+/// The longest period and horizon, in days.
+const MAX_DAYS: u32 = 3_660;
+
+/// What is to be tested.
+#[derive(Debug, Clone)]
+pub struct BacktestRequest {
+    /// Definition files; what they define is tested, beside what is in force otherwise.
+    pub files: Vec<SourceFile>,
+    /// The period begins so many days before now.
+    pub since_days: u32,
+    /// An outcome counts for a trigger within so many days.
+    pub horizon_days: u32,
+    /// The condition whose becoming true is the outcome.
+    pub outcome: String,
+}
+
+impl Node {
+    /// Replays the log under the given definitions and judges them by the outcome. Nothing is
+    /// published and nothing is sent. It takes memory for all subjects once more.
+    pub fn backtest(&self, request: &BacktestRequest) -> Result<Report, AppError> {
+        check(request)?;
+        let (plan, targets) = self.question(request)?;
+        let now = self.now();
+        let since = now.plus_ms(-i64::from(request.since_days) * DAY_MS);
+        let horizon_ms = i64::from(request.horizon_days) * DAY_MS;
+        let mut test = Backtest::new(&plan, &targets, OUTCOME, since, horizon_ms);
+        self.replay(now, &mut test)?;
+        Ok(test.finish(now))
+    }
+
+    fn replay(&self, until: Timestamp, test: &mut Backtest<'_>) -> Result<(), AppError> {
+        let end = self.store().log_end()?;
+        let mut from = 1;
+        while from <= end {
+            let chunks = self.store().read_log(from, READ_BYTES, None)?;
+            let Some(last) = chunks.last() else { break };
+            let next = last.last() + 1;
+            for chunk in &chunks {
+                for entry in decode(chunk.first, &chunk.bytes) {
+                    let damaged = |_| StoreError::Damaged("an entry of the log".into());
+                    let entry = entry.map_err(damaged)?;
+                    if entry.position >= from && entry.received_at <= until {
+                        test.apply(&entry);
+                    }
+                }
+            }
+            from = next;
+        }
+        Ok(())
+    }
+
+    fn question(&self, request: &BacktestRequest) -> Result<(Plan, Vec<Target>), AppError> {
+        let version = self.store().plans()?.last().map_or(0, |row| row.version) + 1;
+        let (catalog, _) = self.catalog()?.with_files(&request.files, false, version);
+        let (mut current, _) = catalog.parse().map_err(AppError::Definitions)?;
+        let (given, _) = Catalog::default().with_files(&request.files, false, version);
+        let (targets, audience) = targets(&given, &current)?;
+        current.segments.push(outcome(&request.outcome, audience)?);
+        let plan = Plan::compile(PlanSources {
+            version,
+            salt: *self.salt(),
+            current,
+            program_versions: BTreeMap::new(),
+            retired: Vec::new(),
+            paused: BTreeSet::new(),
+        });
+        Ok((plan.map_err(AppError::Definitions)?, targets))
+    }
+}
+
+fn invalid(field: &str, message: impl Into<String>) -> AppError {
+    AppError::Invalid {
+        field: field.into(),
+        message: message.into(),
+    }
+}
+
+fn check(request: &BacktestRequest) -> Result<(), AppError> {
+    let bytes: usize = request.files.iter().map(|file| file.text.len()).sum();
+    if bytes > MAX_SOURCES_BYTES {
+        let message = format!("{bytes} bytes are over the limit of {MAX_SOURCES_BYTES}");
+        return Err(invalid("files", message));
+    }
+    for (field, days) in [
+        ("since_days", request.since_days),
+        ("horizon_days", request.horizon_days),
+    ] {
+        if !(1..=MAX_DAYS).contains(&days) {
+            let message = format!("{days} is out of range; it goes from 1 to {MAX_DAYS}");
+            return Err(invalid(field, message));
+        }
+    }
+    Ok(())
+}
+
+/// What the given documents define, all of one audience.
+fn targets(given: &Catalog, current: &Definitions) -> Result<(Vec<Target>, Audience), AppError> {
+    let mut found: BTreeMap<Target, Audience> = BTreeMap::new();
+    for document in &given.documents {
+        let name = document.name.clone();
+        let named = |known: &str| known == name;
+        let target = match document.kind.as_str() {
+            "segment" => {
+                let def = current.segments.iter().find(|def| named(&def.name));
+                def.map(|def| (Target::Segment(name.clone()), def.audience))
+            }
+            "signal" => {
+                let def = current.signals.iter().find(|def| named(&def.name));
+                def.map(|def| (Target::Signal(name.clone()), def.audience))
+            }
+            "program" => {
+                let def = current.programs.iter().find(|def| named(&def.name));
+                def.map(|def| (Target::Program(name.clone()), def.audience))
+            }
+            "health" => {
+                let def = current.health.iter().find(|def| named(&def.name));
+                def.map(|def| (Target::Health(def.audience), def.audience))
+            }
+            _ => None,
+        };
+        found.extend(target);
+    }
+    let mut audiences = found.values();
+    let Some(&audience) = audiences.next() else {
+        return Err(invalid(
+            "files",
+            "they define no segment, signal, program or health to test",
+        ));
+    };
+    if audiences.any(|other| *other != audience) {
+        return Err(invalid(
+            "files",
+            "some are about people and some about accounts; test them apart, since the outcome is about one of them",
+        ));
+    }
+    Ok((found.into_keys().collect(), audience))
+}
+
+fn outcome(text: &str, audience: Audience) -> Result<SegmentDef, AppError> {
+    let expr = parse_condition(text, audience).map_err(|findings| {
+        let told = findings
+            .into_iter()
+            .map(|found| found.diagnostic("outcome", text, 0));
+        AppError::Definitions(told.collect::<Vec<Diagnostic>>())
+    })?;
+    Ok(SegmentDef {
+        name: OUTCOME.into(),
+        about: String::new(),
+        audience,
+        when: Condition {
+            text: text.to_owned(),
+            expr,
+            place: Place::default(),
+        },
+        place: Place::default(),
+    })
+}
