@@ -10,6 +10,7 @@ pub mod call;
 pub mod catalog;
 pub mod clock;
 pub mod commands;
+pub mod connectors;
 pub mod dead_letters;
 pub mod dispatch;
 pub mod error;

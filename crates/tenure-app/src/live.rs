@@ -10,6 +10,7 @@ use tenure_core::log::{PlanVersion, Position};
 use tenure_core::plan::Plan;
 
 use crate::backfill::Overlay;
+use crate::connectors::Followed;
 
 /// Shared state of a node.
 #[derive(Debug, Default)]
@@ -22,6 +23,7 @@ pub struct Live {
     backfill_changed: Condvar,
     outbox: Mutex<u64>,
     outbox_changed: Condvar,
+    followed: RwLock<Followed>,
 }
 
 /// How far a backfill is.
@@ -44,6 +46,16 @@ pub struct BackfillProgress {
 }
 
 impl Live {
+    /// Which segments are followed by lists at providers.
+    pub fn follow(&self, followed: Followed) {
+        *self.followed.write() = followed;
+    }
+
+    /// Which segments are followed by lists at providers.
+    pub fn followed(&self) -> Followed {
+        self.followed.read().clone()
+    }
+
     /// Sets the plan in force.
     pub fn set_plan(&self, plan: Arc<Plan>) {
         *self.plan.write() = Some(plan);

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tenure_connectors::EmailTransport;
+use tenure_connectors::provider::Network;
 use tenure_core::id::{Salt, WorkspaceId};
 use tenure_core::log::{Body, PlanVersion, Position, decode};
 use tenure_core::time::{HOUR_MS, Timestamp};
@@ -19,6 +20,7 @@ use crate::access::{Access, Actor, Change, Principal, PrincipalKind, Registrar, 
 use crate::breakers::BreakerView;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
+use crate::connectors::Connectors;
 use crate::dispatch::{DispatchSettings, Dispatcher};
 use crate::error::AppError;
 use crate::idempotency::KeysInHand;
@@ -38,6 +40,8 @@ use crate::writer::{Writer, WriterHandle};
 const REST_MS: i64 = 60_000;
 /// How long it waits after a failure before it starts again.
 const AFTER_FAILURE: Duration = Duration::from_millis(500);
+/// Longest time one request to a provider may take.
+const PROVIDER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often the store's housekeeping runs.
 const MAINTAIN_EVERY: Duration = Duration::from_secs(5);
 
@@ -71,6 +75,7 @@ pub struct Node {
     topics: Topics,
     webhooks: Arc<Webhooks>,
     dispatcher: Arc<Dispatcher>,
+    connectors: Arc<Connectors>,
     refusals: Arc<Refusals>,
     /// One publication at a time.
     pub(crate) publishing: Mutex<()>,
@@ -101,6 +106,7 @@ impl Node {
         threads.push(spawn("engine", move || runner.run_worker(worker))?);
         threads.extend(node.dispatcher.start()?);
         threads.extend(node.webhooks.start()?);
+        threads.push(node.connectors.start()?);
         let keeper = Arc::clone(&node);
         threads.push(spawn("housekeeping", move || keeper.run_housekeeping())?);
         *node.threads.lock() = threads;
@@ -129,6 +135,8 @@ impl Node {
             cached_subjects(parts.cached_subjects),
         )?;
         let webhook_settings = parts.dispatch.webhooks.clone();
+        let ports = (&store, &handle, &clock, &live);
+        let connectors = open_connectors(ports, &workspace, &parts.dispatch)?;
         let dispatcher = Arc::new(Dispatcher::new(
             Arc::clone(&store),
             handle.clone(),
@@ -149,21 +157,22 @@ impl Node {
         let webhooks = Webhooks::open(ports, topics.clone(), sending, &workspace)?;
         let mut worker = Some(worker);
         let inline_worker = worker.take_if(|_| inline).map(Mutex::new);
-        let (salt, access) = (workspace.salt(), Access::open(store.as_ref())?);
+        let access = Access::open(store.as_ref())?;
         let node = Arc::new_cyclic(|me| Self {
             me: me.clone(),
             store,
             clock,
+            salt: workspace.salt(),
             workspace,
             access,
             sealing: OnceLock::new(),
-            salt,
             journal,
             writer: handle,
             live,
             topics,
             webhooks: Arc::new(webhooks),
             dispatcher,
+            connectors,
             refusals,
             publishing: Mutex::new(()),
             keys_in_hand: KeysInHand::default(),
@@ -186,6 +195,7 @@ impl Node {
         self.stopping.store(true, Ordering::Release);
         self.dispatcher.stop();
         self.webhooks.stop();
+        self.connectors.stop();
         self.journal.nudge();
         let threads = std::mem::take(&mut *self.threads.lock());
         for thread in threads {
@@ -242,6 +252,11 @@ impl Node {
     /// Dispatch.
     pub fn dispatcher(&self) -> &Arc<Dispatcher> {
         &self.dispatcher
+    }
+
+    /// Connectors to CRM, marketing, support and chat systems.
+    pub fn connectors(&self) -> &Arc<Connectors> {
+        &self.connectors
     }
 
     /// The workspace's secret for derived ids.
@@ -481,6 +496,33 @@ impl Node {
             self.dispatcher.rest(MAINTAIN_EVERY);
         }
     }
+}
+
+/// How many subjects are kept in memory when `asked` are asked for.
+fn cached_subjects(asked: usize) -> usize {
+    match asked {
+        0 => DEFAULT_CACHED_SUBJECTS,
+        asked => asked,
+    }
+}
+
+/// The connectors of a workspace; they reach what webhooks reach.
+fn open_connectors(
+    (store, writer, clock, live): (&Arc<dyn Store>, &WriterHandle, &Arc<dyn Clock>, &Arc<Live>),
+    workspace: &Workspace,
+    settings: &DispatchSettings,
+) -> Result<Arc<Connectors>, AppError> {
+    let network = Network {
+        reach: settings.webhooks.reach,
+        timeout: PROVIDER_TIMEOUT,
+    };
+    Connectors::open(
+        (Arc::clone(store), writer.clone(), Arc::clone(clock)),
+        Arc::clone(live),
+        workspace.salt(),
+        network,
+    )
+    .map(Arc::new)
 }
 
 struct Opened {

@@ -116,3 +116,24 @@ pub fn reports_read(recorded_count: usize, ignored_count: usize) {
 pub fn reports_failed(error: &AppError) {
     tracing::error!(%error, "delivery reports wait");
 }
+
+/// A page of a connector's stream is durable.
+pub fn connector_pulled(connector: &str, stream: &str, accepted_count: u64, refused_count: u64) {
+    let labels = [
+        ("connector", connector.to_owned()),
+        ("stream", stream.to_owned()),
+    ];
+    counter!("tenure_connector_calls_total", &labels).increment(accepted_count);
+    counter!("tenure_connector_refused_total", &labels).increment(refused_count);
+}
+
+/// A connector failed; it pauses and tries again.
+pub fn connector_failed(connector: &str, part: &str, reason: &str) {
+    counter!("tenure_connector_failures_total", "connector" => connector.to_owned()).increment(1);
+    tracing::warn!(
+        connector,
+        part,
+        reason,
+        "a connector failed; it tries again"
+    );
+}

@@ -3,9 +3,10 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    apply, audit, backtest, backup, breakers, clients, completions, dead_letters, demo, diff,
-    doctor, enrollments, export, generate, health, import, init, keys, listing, login, messages,
-    programs, restore, secrets, serve, settings, test, topics, users, validate, webhooks, why,
+    apply, audit, backtest, backup, breakers, clients, completions, connectors, dead_letters, demo,
+    diff, doctor, enrollments, export, generate, health, import, init, keys, listing, login,
+    messages, programs, restore, secrets, serve, settings, test, topics, users, validate, webhooks,
+    why,
 };
 
 /// Tenure: the customer retention engine that proves itself.
@@ -83,6 +84,9 @@ pub(crate) enum Command {
     /// List work for humans
     #[command(subcommand)]
     Tasks(listing::Tasks),
+    /// Set up, test, pull and push connectors to CRM, marketing, support and chat systems
+    #[command(subcommand)]
+    Connectors(connectors::Connectors),
     /// List, replay and discard what was given up
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLetters),

@@ -4,6 +4,7 @@ mod access;
 mod audit;
 mod backtest;
 mod breakers;
+mod connectors;
 mod dead_letters;
 mod definitions;
 mod flow;
@@ -89,9 +90,8 @@ pub(crate) fn query(node: &Node) -> Query<'_> {
 }
 
 /// Every operation with the scope that it wants.
-#[expect(clippy::too_many_lines, reason = "a table, one row an operation")]
 fn documented(state: Option<&ApiState>) -> Guarded {
-    Guarded::new(state)
+    let guarded = Guarded::new(state)
         .routes(Scope::ProfilesRead, routes!(workspace::show))
         .routes(Scope::DefinitionsRead, routes!(workspace::backfill))
         .routes(Scope::DefinitionsRead, routes!(workspace::plans))
@@ -160,7 +160,13 @@ fn documented(state: Option<&ApiState>) -> Guarded {
         .access(routes!(audit::list))
         .access(routes!(audit::verified))
         .exports(Scope::Admin, routes!(audit::export))
-        .routes(Scope::MessagesWrite, routes!(transfer::bounces))
+        .routes(Scope::MessagesWrite, routes!(transfer::bounces));
+    telling(connecting(guarded))
+}
+
+/// What other systems are told, and how.
+fn telling(guarded: Guarded) -> Guarded {
+    guarded
         .routes(Scope::ProfilesRead, routes!(topics::list))
         .routes(Scope::ProfilesRead, routes!(topics::read))
         .routes(Scope::Admin, routes!(webhooks::list))
@@ -177,6 +183,19 @@ fn documented(state: Option<&ApiState>) -> Guarded {
         .routes(Scope::Admin, routes!(webhooks::deliveries))
         .routes(Scope::Admin, routes!(breakers::list))
         .routes(Scope::Admin, routes!(breakers::reset))
+}
+
+/// The operations on connectors.
+fn connecting(guarded: Guarded) -> Guarded {
+    guarded
+        .routes(Scope::DefinitionsRead, routes!(connectors::list_kinds))
+        .routes(Scope::DefinitionsRead, routes!(connectors::list))
+        .routes(Scope::Admin, routes!(connectors::set))
+        .routes(Scope::DefinitionsRead, routes!(connectors::show))
+        .routes(Scope::Admin, routes!(connectors::remove))
+        .routes(Scope::Admin, routes!(connectors::test))
+        .routes(Scope::ProfilesWrite, routes!(connectors::pull))
+        .routes(Scope::Admin, routes!(connectors::push))
 }
 
 fn document(mut api: OpenApi) -> OpenApi {

@@ -2,6 +2,7 @@
 
 mod access;
 mod audit;
+mod connectors;
 mod definitions;
 mod flow;
 mod hosted;

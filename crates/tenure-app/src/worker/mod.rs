@@ -312,6 +312,7 @@ impl Worker {
             messages: out.messages,
             tasks: out.tasks,
             decisions: out.decisions,
+            records: self.live.followed().records(&out.memberships, self.at),
             memberships: out.memberships,
             health: out.health,
             enrollments: out.enrollments,

@@ -6,8 +6,8 @@ use super::link::Network;
 use super::mapping::Mapping;
 use super::settings::{Settings, SetupError};
 use super::{
-    Connector, Description, hubspot, intercom, klaviyo, salesforce, signed_webhook, slack, twilio,
-    zendesk,
+    Connector, Description, hubspot, intercom, klaviyo, marketo, salesforce, segment,
+    signed_webhook, slack, twilio, zendesk,
 };
 
 /// What a connector is opened with.
@@ -37,7 +37,9 @@ const KINDS: &[(&Description, Opener)] = &[
     (&hubspot::DESCRIPTION, hubspot::open),
     (&intercom::DESCRIPTION, intercom::open),
     (&klaviyo::DESCRIPTION, klaviyo::open),
+    (&marketo::DESCRIPTION, marketo::open),
     (&salesforce::DESCRIPTION, salesforce::open),
+    (&segment::DESCRIPTION, segment::open),
     (&slack::DESCRIPTION, slack::open),
     (&twilio::DESCRIPTION, twilio::open),
     (&zendesk::DESCRIPTION, zendesk::open),

@@ -7,6 +7,7 @@ pub(crate) mod backup;
 pub(crate) mod breakers;
 pub(crate) mod clients;
 pub(crate) mod completions;
+pub(crate) mod connectors;
 pub(crate) mod dead_letters;
 pub(crate) mod demo;
 pub(crate) mod diff;
@@ -61,6 +62,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Messages(args) => messages::run(&args),
         Command::Decisions(args) => listing::decisions(&args),
         Command::Tasks(args) => listing::tasks(&args),
+        Command::Connectors(args) => connectors::run(&args),
         Command::DeadLetters(args) => dead_letters::run(&args),
         Command::Topics(args) => topics::run(&args),
         Command::Webhooks(args) => webhooks::run(&args),

@@ -1,6 +1,7 @@
 //! The composition root: store, node, mail and router, put together from the settings.
 
 mod backup;
+mod connectors;
 pub(crate) mod logs;
 mod mail;
 mod metrics;
@@ -82,6 +83,8 @@ impl Server {
             },
             cached_subjects: settings.number("cached_subjects_max") as usize,
         })?;
+        node.connectors()
+            .use_secrets(Arc::new(connectors::SecretsFile::new(data)));
         if let Some(text) = settings.text("secret_key") {
             let key = SealingKey::derive(text);
             node.unlock(key.with_context(|| {
