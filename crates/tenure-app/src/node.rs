@@ -569,14 +569,6 @@ fn open_writer(
     }
 }
 
-fn cached_subjects(wanted: usize) -> usize {
-    if wanted == 0 {
-        DEFAULT_CACHED_SUBJECTS
-    } else {
-        wanted
-    }
-}
-
 /// A journal from which no entry is stamped before what was applied.
 fn open_journal(store: &dyn Store) -> Result<Journal, AppError> {
     let end = store.log_end()?;
