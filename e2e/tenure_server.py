@@ -96,6 +96,17 @@ class TenureServer:
         """The rows of a listing command on the running server, for example `list_json("people", "list")`."""
         return self.run_json(*command, *self._remote(), "--json")["data"]
 
+    def allow_private_webhooks(self) -> None:
+        """From the next start on, webhooks may go to this machine."""
+        self._environment["TENURE_WEBHOOK_PRIVATE"] = "on"
+
+    def ask(self, *command: str) -> dict[str, Any]:
+        """The answer of a command on the running server."""
+        return self.run_json(*command, *self._remote(), "--json")
+
+    def try_ask(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return self._run(*command, *self._remote())
+
     def exported_sign_up_ids(self) -> list[str]:
         """The `sign_up_id` of every event in the export of the data folder that has one."""
         result = self._run("export", "--data", str(self.data), "--format", "jsonl")

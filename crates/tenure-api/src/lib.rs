@@ -26,15 +26,20 @@ use tenure_app::node::Node;
 use tenure_app::writer::WriterHandle;
 use tenure_core::id::Salt;
 use tenure_core::time::Timestamp;
+use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use ingest::{Gate, Ingest, IngestLimits};
 use problem::{Code, Problem};
+pub use rest::FlowLimits;
 
 /// The most bytes of a JSON body (definitions are the largest).
 const BODY_BYTES: usize = 20 * 1024 * 1024;
 /// For how long a request may take before its answer begins.
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// How many streams of topics may be open at once.
+const MAX_STREAMS: usize = 256;
 
 /// Gives the text of `/metrics`.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
@@ -44,6 +49,10 @@ pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 pub struct ApiState {
     pub(crate) node: Arc<Node>,
     pub(crate) ingest: Ingest,
+    /// Who asks how much.
+    pub(crate) flow: Arc<rest::Flow>,
+    /// Seats for streams of topics.
+    pub(crate) followers: Arc<Semaphore>,
     /// Where secrets come from.
     pub(crate) random: Arc<Seeded>,
     public_url: Option<Arc<str>>,
@@ -67,6 +76,8 @@ impl ApiState {
         Self {
             node,
             ingest: Ingest::new(gate, limits, public_url, nonce),
+            flow: Arc::new(rest::Flow::new(FlowLimits::default())),
+            followers: Arc::new(Semaphore::new(MAX_STREAMS)),
             metrics,
             random: Arc::new(Seeded::new(&nonce)),
             public_url: public_url.map(|url| url.trim_end_matches('/').into()),
@@ -88,6 +99,15 @@ impl ApiState {
         }
         let host = caller::text(headers, header::HOST.as_str()).unwrap_or("localhost");
         format!("http://{host}")
+    }
+}
+
+impl ApiState {
+    /// With limits on requests to the JSON API.
+    #[must_use]
+    pub fn with_flow(mut self, limits: FlowLimits) -> Self {
+        self.flow = Arc::new(rest::Flow::new(limits));
+        self
     }
 }
 

@@ -20,6 +20,7 @@ pub struct Problem {
     fix: Option<String>,
     field: Option<String>,
     scope: Option<Scope>,
+    retry_after_seconds: u32,
     diagnostics: Option<Vec<Diagnostic>>,
 }
 
@@ -82,6 +83,10 @@ pub enum Code {
     InvalidDefinitions,
     /// Too much waits.
     Busy,
+    /// This client, or everybody about this customer, asks too much.
+    RateLimited,
+    /// An `Idempotency-Key` of another request.
+    IdempotencyKeyReused,
     /// Not open yet, or stopping.
     Unavailable,
     /// The disk is full or not writable.
@@ -92,7 +97,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, for the reference.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::Unauthorized,
         Self::MissingScope,
         Self::NotYours,
@@ -107,6 +112,8 @@ impl Code {
         Self::Stale,
         Self::InvalidDefinitions,
         Self::Busy,
+        Self::RateLimited,
+        Self::IdempotencyKeyReused,
         Self::Unavailable,
         Self::StorageUnwritable,
         Self::Internal,
@@ -200,6 +207,18 @@ impl Code {
                 "Too much is waiting",
                 "send the same request again after the seconds of `Retry-After`",
             ),
+            Self::RateLimited => (
+                "rate-limited",
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too many requests",
+                "wait for the seconds of `Retry-After`; `RateLimit-Policy` says what is allowed",
+            ),
+            Self::IdempotencyKeyReused => (
+                "idempotency-key-reused",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The key belongs to another request",
+                "give each request a key of its own, and the same only to a repeat of it",
+            ),
             Self::Unavailable => (
                 "unavailable",
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -231,6 +250,7 @@ impl Problem {
             fix: None,
             field: None,
             scope: None,
+            retry_after_seconds: RETRY_AFTER_SECONDS,
             diagnostics: None,
         }
     }
@@ -239,6 +259,13 @@ impl Problem {
     #[must_use]
     pub fn field(mut self, field: impl Into<String>) -> Self {
         self.field = Some(field.into()).filter(|field| !field.is_empty());
+        self
+    }
+
+    /// With the seconds after which to come back.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after_seconds = seconds;
         self
     }
 
@@ -341,6 +368,7 @@ impl From<Problem> for ProblemDocument {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (_, status, _, _) = self.code.parts();
+        let retry_after_seconds = self.retry_after_seconds;
         let scope = self.scope;
         let mut response = (status, Json(ProblemDocument::from(self))).into_response();
         let headers = response.headers_mut();
@@ -352,7 +380,7 @@ impl IntoResponse for Problem {
             status,
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
         ) {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after_seconds));
         }
         if let Some(scope) = scope {
             // RFC 6750, section 3.1.

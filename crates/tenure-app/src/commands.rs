@@ -205,6 +205,11 @@ impl Node {
         self.update_message(&message, MessageState::Pending, "sent again by hand")
     }
 
+    /// Gives a dead message up for good.
+    pub(crate) fn discard_message(&self, message: &Message) -> Result<(), AppError> {
+        self.update_message(message, MessageState::Cancelled, "discarded by hand")
+    }
+
     /// Cancels a message that has not gone out.
     pub fn cancel(&self, id: MessageId) -> Result<(), AppError> {
         let message = self.message(id)?;

@@ -1,17 +1,21 @@
 //! The shell: use cases, the log writer, the engine's worker, dispatch. It sees ports only.
 
 pub mod access;
+pub mod alerts;
 pub mod backfill;
 pub mod backtest;
 pub mod bodies;
+pub mod breakers;
 pub mod call;
 pub mod catalog;
 pub mod clock;
 pub mod commands;
 pub mod connectors;
 pub mod customer;
+pub mod dead_letters;
 pub mod dispatch;
 pub mod error;
+pub mod idempotency;
 pub mod identity;
 pub mod journal;
 pub mod live;
@@ -26,6 +30,8 @@ pub mod suppressions;
 pub mod tasks;
 pub mod telemetry;
 pub mod timeline;
+pub mod topics;
+pub mod webhooks;
 pub mod worker;
 pub mod workspace;
 pub mod writer;

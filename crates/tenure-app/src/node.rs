@@ -11,23 +11,27 @@ use tenure_connectors::EmailTransport;
 use tenure_connectors::provider::Network;
 use tenure_core::id::{Salt, WorkspaceId};
 use tenure_core::log::{Body, PlanVersion, Position, decode};
-use tenure_core::time::Timestamp;
+use tenure_core::time::{HOUR_MS, Timestamp};
 use tenure_store::{Batch, Store};
 
 use crate::access::seal::{self, SealingKey};
 use crate::access::secret::Random;
 use crate::access::{Access, Actor, Change, Principal, PrincipalKind, Registrar, Scopes};
+use crate::breakers::BreakerView;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::connectors::Connectors;
 use crate::dispatch::{DispatchSettings, Dispatcher};
 use crate::error::AppError;
+use crate::idempotency::KeysInHand;
 use crate::journal::Journal;
 use crate::live::Live;
 use crate::receipts::Traffic;
 use crate::refusals::Refusals;
 use crate::roots::DEFAULT_CACHED_SUBJECTS;
 use crate::telemetry;
+use crate::topics::Topics;
+use crate::webhooks::Webhooks;
 use crate::worker::{Step, Worker};
 use crate::workspace::Workspace;
 use crate::writer::{Writer, WriterHandle};
@@ -68,6 +72,8 @@ pub struct Node {
     journal: Arc<Journal>,
     writer: WriterHandle,
     live: Arc<Live>,
+    topics: Topics,
+    webhooks: Arc<Webhooks>,
     dispatcher: Arc<Dispatcher>,
     connectors: Arc<Connectors>,
     refusals: Arc<Refusals>,
@@ -75,6 +81,8 @@ pub struct Node {
     pub(crate) publishing: Mutex<()>,
     /// One change of a task at a time: it reads before it writes.
     pub(crate) tasks: Mutex<()>,
+    /// Idempotency keys whose request is under way.
+    pub(crate) keys_in_hand: KeysInHand,
     /// Recent requests for links in messages.
     pub(crate) traffic: Traffic,
     /// The worker, when it runs on the caller's thread.
@@ -99,6 +107,7 @@ impl Node {
         let runner = Arc::clone(&node);
         threads.push(spawn("engine", move || runner.run_worker(worker))?);
         threads.extend(node.dispatcher.start()?);
+        threads.extend(node.webhooks.start()?);
         threads.push(node.connectors.start()?);
         let keeper = Arc::clone(&node);
         threads.push(spawn("housekeeping", move || keeper.run_housekeeping())?);
@@ -117,16 +126,7 @@ impl Node {
         let journal = Arc::new(open_journal(parts.store.as_ref())?);
         let (store, clock) = (parts.store, parts.clock);
         let refusals = Arc::new(Refusals::new(workspace.salt()));
-        let (writer, mut handle) = Writer::new(
-            Arc::clone(&store),
-            Arc::clone(&journal),
-            Arc::clone(&clock),
-            Arc::clone(&refusals),
-        );
-        let mut writer = Some(writer);
-        if let Some(writer) = writer.take_if(|_| inline) {
-            handle = handle.run_inline(writer);
-        }
+        let (writer, handle) = open_writer((&store, &journal, &clock, &refusals), inline);
         let live = Arc::new(Live::default());
         let worker = Worker::open(
             Arc::clone(&store),
@@ -136,6 +136,7 @@ impl Node {
             workspace.salt(),
             cached_subjects(parts.cached_subjects),
         )?;
+        let webhook_settings = parts.dispatch.webhooks.clone();
         let ports = (&store, &handle, &clock, &live);
         let connectors = open_connectors(ports, &workspace, &parts.dispatch)?;
         let dispatcher = Arc::new(Dispatcher::new(
@@ -147,12 +148,15 @@ impl Node {
             &workspace,
             parts.dispatch,
         ));
-        let catalog = Catalog::in_force(store.as_ref())?;
-        dispatcher.set_templates(&catalog);
+        dispatcher.set_templates(&Catalog::in_force(store.as_ref())?);
         refusals.learn(dispatcher.composer().policy());
         if inline {
             dispatcher.settle_cut_off()?;
         }
+        let topics = Topics::new((Arc::clone(&store), Arc::clone(&journal)), &workspace);
+        let ports = (Arc::clone(&store), handle.clone(), Arc::clone(&clock));
+        let sending = (&webhook_settings, Arc::clone(dispatcher.receivers()));
+        let webhooks = Webhooks::open(ports, topics.clone(), sending, &workspace)?;
         let mut worker = Some(worker);
         let inline_worker = worker.take_if(|_| inline).map(Mutex::new);
         let access = Access::open(store.as_ref())?;
@@ -167,11 +171,14 @@ impl Node {
             journal,
             writer: handle,
             live,
+            topics,
+            webhooks: Arc::new(webhooks),
             dispatcher,
             connectors,
             refusals,
             publishing: Mutex::new(()),
             tasks: Mutex::new(()),
+            keys_in_hand: KeysInHand::default(),
             traffic: Traffic::default(),
             worker: inline_worker,
             stopping: AtomicBool::new(false),
@@ -190,6 +197,7 @@ impl Node {
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
         self.dispatcher.stop();
+        self.webhooks.stop();
         self.connectors.stop();
         self.journal.nudge();
         let threads = std::mem::take(&mut *self.threads.lock());
@@ -216,6 +224,32 @@ impl Node {
     /// What the threads tell each other.
     pub fn live(&self) -> &Live {
         &self.live
+    }
+
+    /// What other systems follow.
+    pub fn topics(&self) -> &Topics {
+        &self.topics
+    }
+
+    /// What pushes topics to endpoints.
+    pub fn webhooks(&self) -> &Arc<Webhooks> {
+        &self.webhooks
+    }
+
+    /// The breaker of e-mail, and those of all destinations that fail.
+    pub fn breakers(&self) -> Vec<BreakerView> {
+        let mut all = vec![self.dispatcher.breaker()];
+        all.extend(self.webhooks.breakers().list(self.clock.now()));
+        all
+    }
+
+    /// Closes a breaker by hand; false if there is none of this name that has seen a failure.
+    pub fn reset_breaker(&self, name: &str) -> bool {
+        if self.dispatcher.breaker().name == name {
+            self.dispatcher.reset_breaker();
+            return true;
+        }
+        self.webhooks.reset_breaker(name)
     }
 
     /// Dispatch.
@@ -376,7 +410,8 @@ impl Node {
         self.worker.is_some()
     }
 
-    pub(crate) fn stopping(&self) -> bool {
+    /// Whether it was asked to stop.
+    pub fn stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
     }
 
@@ -459,9 +494,21 @@ impl Node {
     }
 
     fn run_housekeeping(self: Arc<Self>) {
+        let mut expire_at = Timestamp(0);
         while !self.stopping() {
-            if let Err(error) = self.store.maintain(self.clock.now()) {
+            let now = self.clock.now();
+            if let Err(error) = self.store.maintain(now) {
                 telemetry::commit_failed(&error.to_string());
+            }
+            if now >= expire_at {
+                expire_at = now.plus_ms(HOUR_MS);
+                let expired = self
+                    .webhooks
+                    .expire(now)
+                    .and_then(|()| self.expire_keys(now));
+                if let Err(error) = expired {
+                    telemetry::webhooks_failed(&error);
+                }
             }
             self.dispatcher.rest(MAINTAIN_EVERY);
         }
@@ -512,6 +559,31 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
     format!("the engine failed: {}", text.unwrap_or("no message"))
+}
+
+type WriterPorts<'a> = (
+    &'a Arc<dyn Store>,
+    &'a Arc<Journal>,
+    &'a Arc<dyn Clock>,
+    &'a Arc<Refusals>,
+);
+
+/// The writer, unless it runs on the caller's thread, and the handle to it.
+fn open_writer(
+    (store, journal, clock, refusals): WriterPorts<'_>,
+    inline: bool,
+) -> (Option<Writer>, WriterHandle) {
+    let (writer, handle) = Writer::new(
+        Arc::clone(store),
+        Arc::clone(journal),
+        Arc::clone(clock),
+        Arc::clone(refusals),
+    );
+    if inline {
+        (None, handle.run_inline(writer))
+    } else {
+        (Some(writer), handle)
+    }
 }
 
 /// A journal from which no entry is stamped before what was applied.

@@ -82,6 +82,40 @@ pub fn breaker_opened(channel: &str, pause_ms: i64) {
     );
 }
 
+/// The circuit breaker of a destination closed: it answers again.
+pub fn breaker_closed(name: &str) {
+    tracing::info!(name, "the provider answers again");
+}
+
+/// A webhook of a topic was attempted.
+pub fn webhook_attempted(delivered: bool, duration_ms: u64) {
+    let outcome = if delivered { "delivered" } else { "failed" };
+    counter!("tenure_webhooks_total", "outcome" => outcome).increment(1);
+    histogram!("tenure_webhook_seconds").record(duration_ms as f64 / 1_000.0);
+}
+
+/// Pushing of topics could not read or write the store.
+pub fn webhooks_failed(error: &AppError) {
+    tracing::error!(%error, "webhooks wait; they are tried again");
+}
+
+/// An endpoint is not pushed to any more.
+pub fn endpoint_disabled(endpoint: &str, reason: &str) {
+    counter!("tenure_webhook_endpoints_disabled_total").increment(1);
+    tracing::warn!(endpoint, reason, "a webhook endpoint is disabled");
+}
+
+/// Something operators should know began, or is over.
+pub fn alerted(name: &'static str, is_raised: bool, text: &str) {
+    gauge!("tenure_alert", "alert" => name).set(f64::from(u8::from(is_raised)));
+    tracing::warn!(name, is_raised, text, "alert");
+}
+
+/// An alert could not be told; it is tried again.
+pub fn alert_failed(name: &str, reason: &str) {
+    tracing::warn!(name, reason, "an alert could not be told");
+}
+
 /// Messages whose attempt was cut off by the last stop.
 pub fn attempts_cut_off(unknown_count: usize, again_count: usize) {
     if unknown_count + again_count > 0 {

@@ -192,3 +192,26 @@ fn an_address_inside_is_not_called_unless_it_is_allowed() {
     let reason = world.messages().remove(0).reason.unwrap();
     assert!(reason.contains("private network"), "{reason}");
 }
+
+#[test]
+fn a_receiver_that_does_not_answer_is_left_alone_until_one_attempt_finds_it_back() {
+    let away = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    let receiver = Receiver::start(vec![away; 5]);
+    let url = format!("http://{}/", receiver.address);
+    let world = world(&url, "", Reach::Private);
+    for number in 2..=6 {
+        world.track(&format!("e{number}"), "ada", "ordered", "{}");
+    }
+    assert_eq!(receiver.count(), 5, "the sixth is not attempted");
+    let name = format!("webhook:{}", receiver.address);
+    let breakers = world.node.breakers();
+    assert!(breakers.iter().any(|view| view.name == name));
+    world.pass(HOUR_MS);
+    world.pass(HOUR_MS);
+    let messages = world.messages();
+    assert_eq!(messages.len(), 6);
+    let is_sent = |message: &tenure_store::row::Message| message.state == MessageState::Sent;
+    assert!(messages.iter().all(is_sent), "{messages:?}");
+    assert_eq!(receiver.count(), 11);
+    assert_eq!(world.node.breakers().len(), 1, "that of e-mail");
+}

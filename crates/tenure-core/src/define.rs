@@ -120,6 +120,8 @@ pub struct SignalDef {
     pub audience: Audience,
     /// How bad.
     pub severity: SignalSeverity,
+    /// What it is about; decides the topic on which it is told to other systems.
+    pub kind: Option<SignalKind>,
     /// The condition.
     pub when: Condition,
     /// Milliseconds during which it does not fire again; 0 fires each time.
@@ -139,6 +141,18 @@ pub enum SignalSeverity {
     Warning,
     /// Worth a call.
     Critical,
+}
+
+/// What a signal is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignalKind {
+    /// The health of a customer.
+    Health,
+    /// Something was reached.
+    Milestone,
+    /// A chance to expand.
+    Opportunity,
 }
 
 /// A program: audience or trigger, steps, goal, hold-out.

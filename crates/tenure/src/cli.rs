@@ -3,10 +3,10 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    apply, audit, backtest, backup, clients, completions, connectors, dead_letters, definitions,
-    demo, diff, doctor, enrollments, export, generate, health, import, init, keys, listing, login,
-    messages, programs, restore, secrets, serve, settings, suppressions, templates, test, users,
-    validate, why,
+    apply, audit, backtest, backup, breakers, clients, completions, connectors, dead_letters,
+    definitions, demo, diff, doctor, enrollments, export, generate, health, import, init, keys,
+    listing, login, messages, programs, restore, secrets, serve, settings, suppressions, templates,
+    test, topics, users, validate, webhooks, why,
 };
 
 /// Tenure: the customer retention engine that proves itself.
@@ -98,9 +98,18 @@ pub(crate) enum Command {
     /// List, preview and try templates
     #[command(subcommand)]
     Templates(templates::Templates),
-    /// List and replay what could not be processed
+    /// List, replay and discard what was given up
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLetters),
+    /// List and follow topics: what happened, for other systems
+    #[command(subcommand)]
+    Topics(topics::Topics),
+    /// List and steer the endpoints that topics are pushed to
+    #[command(subcommand)]
+    Webhooks(webhooks::Webhooks),
+    /// List circuit breakers; close one
+    #[command(subcommand)]
+    Breakers(breakers::Breakers),
     /// Make new keys for a workspace
     #[command(subcommand)]
     Keys(keys::Keys),

@@ -3,11 +3,15 @@
 mod access;
 mod audit;
 mod backtest;
+mod breakers;
 mod connectors;
 mod customer;
+mod dead_letters;
 mod definitions;
+mod flow;
 mod guard;
 mod health;
+mod idempotency;
 mod params;
 mod person_export;
 mod programs;
@@ -19,7 +23,9 @@ mod sparse;
 mod subjects;
 mod suppressions;
 mod tasks;
+mod topics;
 mod transfer;
+mod webhooks;
 mod workspace;
 
 use std::sync::Arc;
@@ -38,6 +44,9 @@ use utoipa_axum::routes;
 use crate::ApiState;
 use crate::problem::{Code, Problem};
 use guard::Guarded;
+
+pub(crate) use flow::Flow;
+pub use flow::FlowLimits;
 
 /// A part of a list.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -89,7 +98,25 @@ pub(crate) fn query(node: &Node) -> Query<'_> {
 
 /// Every operation with the scope that it wants.
 fn documented(state: Option<&ApiState>) -> Guarded {
-    let guarded = Guarded::new(state)
+    let groups = [
+        subject_operations,
+        program_operations,
+        record_operations,
+        definition_operations,
+        access_operations,
+        connecting,
+        extending,
+        telling,
+    ];
+    let empty = Guarded::new(state);
+    groups
+        .into_iter()
+        .fold(empty, |guarded, group| group(guarded))
+}
+
+/// The workspace, its people, accounts and segments.
+fn subject_operations(guarded: Guarded) -> Guarded {
+    guarded
         .routes(Scope::ProfilesRead, routes!(workspace::show))
         .routes(Scope::DefinitionsRead, routes!(workspace::backfill))
         .routes(Scope::DefinitionsRead, routes!(workspace::plans))
@@ -109,6 +136,11 @@ fn documented(state: Option<&ApiState>) -> Guarded {
         .routes(Scope::ProfilesRead, routes!(subjects::segments))
         .routes(Scope::ProfilesRead, routes!(subjects::segment))
         .routes(Scope::ProfilesRead, routes!(subjects::members))
+}
+
+/// Programs, and what they did.
+fn program_operations(guarded: Guarded) -> Guarded {
+    guarded
         .routes(Scope::DefinitionsRead, routes!(programs::list))
         .routes(Scope::DefinitionsRead, routes!(programs::show))
         .routes(Scope::DefinitionsWrite, routes!(programs::pause))
@@ -126,6 +158,11 @@ fn documented(state: Option<&ApiState>) -> Guarded {
         .routes(Scope::MessagesRead, routes!(records::message_preview))
         .routes(Scope::MessagesWrite, routes!(records::resend))
         .routes(Scope::MessagesWrite, routes!(records::cancel))
+}
+
+/// What people and operators work through.
+fn record_operations(guarded: Guarded) -> Guarded {
+    guarded
         .routes(Scope::ProfilesRead, routes!(tasks::tasks))
         .routes(Scope::ProfilesRead, routes!(tasks::task))
         .routes(Scope::ProfilesWrite, routes!(tasks::assign))
@@ -136,8 +173,20 @@ fn documented(state: Option<&ApiState>) -> Guarded {
         .routes(Scope::ProfilesWrite, routes!(suppressions::add))
         .routes(Scope::ProfilesWrite, routes!(suppressions::remove))
         .routes(Scope::ProfilesRead, routes!(suppressions::refused_topics))
-        .routes(Scope::Admin, routes!(records::dead_letters))
-        .routes(Scope::Admin, routes!(records::replay))
+        .routes(Scope::Admin, routes!(dead_letters::list))
+        .routes(Scope::Admin, routes!(dead_letters::replay_all))
+        .routes(Scope::Admin, routes!(dead_letters::discard_all))
+        .routes(Scope::Admin, routes!(dead_letters::show))
+        .routes(Scope::Admin, routes!(dead_letters::replay))
+        .routes(Scope::Admin, routes!(dead_letters::discard))
+        .routes(Scope::ProfilesWrite, routes!(transfer::import))
+        .exports(Scope::ProfilesRead, routes!(transfer::export))
+        .routes(Scope::MessagesWrite, routes!(transfer::bounces))
+}
+
+/// Definitions, and trying them.
+fn definition_operations(guarded: Guarded) -> Guarded {
+    guarded
         .routes(Scope::DefinitionsRead, routes!(definitions::list))
         .routes(Scope::DefinitionsRead, routes!(definitions::validate))
         .routes(Scope::DefinitionsRead, routes!(definitions::diff))
@@ -150,8 +199,11 @@ fn documented(state: Option<&ApiState>) -> Guarded {
             routes!(definitions::template_preview),
         )
         .routes(Scope::MessagesWrite, routes!(definitions::test_send))
-        .routes(Scope::ProfilesWrite, routes!(transfer::import))
-        .exports(Scope::ProfilesRead, routes!(transfer::export))
+}
+
+/// Who may do what, and who did.
+fn access_operations(guarded: Guarded) -> Guarded {
+    guarded
         .access(routes!(access::clients, access::create_client))
         .access(routes!(access::rotate_client))
         .access(routes!(access::delete_client))
@@ -163,8 +215,6 @@ fn documented(state: Option<&ApiState>) -> Guarded {
         .access(routes!(audit::list))
         .access(routes!(audit::verified))
         .exports(Scope::Admin, routes!(audit::export))
-        .routes(Scope::MessagesWrite, routes!(transfer::bounces));
-    extending(connecting(guarded))
 }
 
 /// Lists, exports, and the operations for customer-success systems.
@@ -182,6 +232,27 @@ fn extending(guarded: Guarded) -> Guarded {
         .routes(Scope::CsRetentionRead, routes!(customer::recovery))
         .routes(Scope::CsExpansionRead, routes!(customer::opportunity))
         .routes(Scope::CsExpansionWrite, routes!(customer::start_campaign))
+}
+
+/// What other systems are told, and how.
+fn telling(guarded: Guarded) -> Guarded {
+    guarded
+        .routes(Scope::ProfilesRead, routes!(topics::list))
+        .routes(Scope::ProfilesRead, routes!(topics::read))
+        .routes(Scope::Admin, routes!(webhooks::list))
+        .routes(Scope::Admin, routes!(webhooks::create))
+        .routes(Scope::Admin, routes!(webhooks::show))
+        .routes(Scope::Admin, routes!(webhooks::update))
+        .routes(Scope::Admin, routes!(webhooks::remove))
+        .routes(Scope::Admin, routes!(webhooks::enable))
+        .routes(Scope::Admin, routes!(webhooks::disable))
+        .routes(Scope::Admin, routes!(webhooks::rotate))
+        .routes(Scope::Admin, routes!(webhooks::test))
+        .routes(Scope::Admin, routes!(webhooks::replay))
+        .routes(Scope::Admin, routes!(webhooks::skip))
+        .routes(Scope::Admin, routes!(webhooks::deliveries))
+        .routes(Scope::Admin, routes!(breakers::list))
+        .routes(Scope::Admin, routes!(breakers::reset))
 }
 
 /// The operations on connectors.
@@ -227,6 +298,11 @@ pub(crate) fn routes(state: &ApiState) -> Router {
     let (router, api) = documented(Some(state)).split();
     let api: Arc<str> = document(api).to_json().unwrap_or_default().into();
     let protected = router
+        .route_layer(middleware::from_fn_with_state(
+            state.clone(),
+            idempotency::once,
+        ))
+        .route_layer(middleware::from_fn_with_state(state.clone(), flow::control))
         .route_layer(middleware::from_fn_with_state(
             state.clone(),
             guard::authenticate,

@@ -1,4 +1,4 @@
-//! What programs did: enrollments, decisions, messages, dead letters.
+//! What programs did: enrollments, decisions, messages.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,7 @@ use tenure_app::commands::Rendered;
 use tenure_app::node::Node;
 use tenure_app::query::Listed;
 use tenure_core::id::{MessageId, SubjectId};
-use tenure_core::log::{Body, Event, decode};
 use tenure_store::query::{DecisionFilter, EnrollmentFilter, MessageFilter, instant_cursor};
-use tenure_store::row::DeadLetter;
-use tenure_store::{Batch, Page};
 
 use super::guard::Note;
 use super::params::{Params, one_more};
@@ -244,94 +241,4 @@ pub(super) async fn cancel(
         Ok(())
     })
     .await
-}
-
-/// A log entry that could not be processed.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct DeadLetterRow {
-    id: u64,
-    position: u64,
-    at: String,
-    reason: String,
-}
-
-/// What could not be processed, the latest first.
-#[utoipa::path(get, path = "/dead-letters", params(("cursor" = Option<String>, Query), ("limit" = Option<usize>, Query)),
-    responses((status = 200, body = Rows<DeadLetterRow>)))]
-pub(super) async fn dead_letters(
-    State(state): State<ApiState>,
-    params: Params,
-) -> Answer<Rows<DeadLetterRow>> {
-    let page = params.only(&["cursor", "limit"])?.page()?;
-    answer(&state, move |node| {
-        let rows = node.store().dead_letters(&one_more(&page))?;
-        let listed = Listed::cut(rows, page.limit, |row| instant_cursor(row.at, row.id));
-        let row = |letter: DeadLetter| DeadLetterRow {
-            id: letter.id,
-            position: letter.position,
-            at: letter.at.to_string(),
-            reason: letter.reason.into(),
-        };
-        Ok(listed.map(row).into())
-    })
-    .await
-}
-
-/// Processes a dead letter again: its entry is appended anew, at the end of the log.
-#[utoipa::path(post, path = "/dead-letters/{id}/replay", params(("id" = u64, Path)), responses((status = 200, body = Done)))]
-pub(super) async fn replay(State(state): State<ApiState>, Path(id): Path<String>) -> Answer<Done> {
-    let number: u64 = id
-        .parse()
-        .map_err(|_| Problem::not_found("dead letter", &id))?;
-    act(&state, move |node| {
-        let missing = || Problem::not_found("dead letter", &id);
-        let mut page = Page {
-            after: None,
-            limit: 1_000,
-        };
-        let letter = loop {
-            let rows = node.store().dead_letters(&page)?;
-            if let Some(found) = rows.iter().find(|letter| letter.id == number) {
-                break found.clone();
-            }
-            page.after = Some(
-                rows.last()
-                    .map(|row| instant_cursor(row.at, row.id))
-                    .ok_or_else(missing)?,
-            );
-        };
-        let chunk = node
-            .store()
-            .read_log(letter.position, 1, None)?
-            .into_iter()
-            .next()
-            .ok_or_else(missing)?;
-        let entry = decode(chunk.first, &chunk.bytes)
-            .flatten()
-            .find(|entry| entry.position == letter.position);
-        let body = entry.map(|entry| owned(entry.body)).ok_or_else(missing)?;
-        let batch = Batch {
-            dead_letters_removed: vec![number],
-            ..Batch::default()
-        };
-        node.writer().append(vec![body], batch)?;
-        Ok(())
-    })
-    .await
-}
-
-fn owned(body: Body<'_>) -> Body<'static> {
-    match body {
-        Body::Event(event) => Body::Event(Event {
-            name: event.name.into_owned().into(),
-            properties: event.properties.into_owned().into(),
-            ..event
-        }),
-        Body::Profile(profile) => Body::Profile(profile),
-        Body::Merge(merge) => Body::Merge(merge),
-        Body::Move(moved) => Body::Move(moved),
-        Body::Published(published) => Body::Published(published),
-        Body::Sweep(sweep) => Body::Sweep(sweep),
-        Body::Command(command) => Body::Command(command),
-    }
 }

@@ -5,11 +5,14 @@ mod audit;
 mod connectors;
 mod customer;
 mod definitions;
+mod flow;
 mod hosted;
 mod lists;
 mod oauth;
 mod records;
 mod suppressions;
+mod topics;
+mod webhooks;
 
 use std::sync::{Arc, Mutex};
 

@@ -3,6 +3,8 @@
 
 use tenure_core::time::{SECOND_MS, Timestamp};
 
+use crate::breakers::{BreakerState, BreakerView};
+
 /// How many failures in a row open it.
 const OPENS_AFTER: u32 = 5;
 /// The first pause, in milliseconds; each further failure doubles it.
@@ -35,6 +37,26 @@ impl Breaker {
             None => Passage::Open,
             Some(until) if now >= until => Passage::Probe,
             Some(until) => Passage::Shut(until),
+        }
+    }
+
+    /// No attempt before this instant, if it is open.
+    pub fn until(&self) -> Option<Timestamp> {
+        self.closed_until
+    }
+
+    /// How it stands, for people.
+    pub fn view(&self, name: &str, now: Timestamp) -> BreakerView {
+        let state = match self.passage(now) {
+            Passage::Open => BreakerState::Closed,
+            Passage::Probe => BreakerState::HalfOpen,
+            Passage::Shut(_) => BreakerState::Open,
+        };
+        BreakerView {
+            name: name.to_owned(),
+            state,
+            failure_count: self.failures,
+            until: self.closed_until,
         }
     }
 

@@ -159,6 +159,39 @@ impl Composer {
             .map_err(|error| error.to_string())
     }
 
+    /// A plain message to the operators.
+    pub(crate) fn notice(
+        &self,
+        id: &str,
+        to: &str,
+        text: &str,
+        now: Timestamp,
+    ) -> Result<PreparedEmail, String> {
+        let from = self.policy.from.as_deref();
+        let from = from.or(self.settings.from.as_deref());
+        let from = from.ok_or("no sender: set `from:` in the policy, or TENURE_FROM")?;
+        let address =
+            |field, text| EmailAddress::parse(field, text).map_err(|error| error.to_string());
+        let escaped = text.replace('&', "&amp;").replace('<', "&lt;");
+        let email = OutgoingEmail {
+            message_id: id.to_owned(),
+            from: address("from", from)?,
+            to: address("to", to)?,
+            reply_to: None,
+            bounces_to: None,
+            subject: text.to_owned(),
+            html: format!("<p>{escaped}</p>"),
+            text: text.to_owned(),
+            unsubscribe: None,
+            list_id: None,
+            feedback_id: None,
+            headers: Vec::new(),
+        };
+        email
+            .prepare(now.0.max(0) as u64, self.settings.dkim.as_deref())
+            .map_err(|error| error.to_string())
+    }
+
     fn email(
         &self,
         intent: &MessageIntent,

@@ -27,6 +27,7 @@ use tenure_store::batch::MessageUpdate;
 use tenure_store::row::{Message, MessageState};
 use tenure_store::{Batch, Store};
 
+use crate::breakers::{BreakerView, Breakers, breaker_of};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::error::AppError;
@@ -100,6 +101,8 @@ pub struct Dispatcher {
     composer: RwLock<Arc<Composer>>,
     link_secret: [u8; 32],
     breaker: Mutex<Breaker>,
+    /// Those of the receivers of webhooks.
+    receivers: Arc<Breakers>,
     /// Messages some thread has in hand.
     in_hand: Mutex<HashSet<MessageId>>,
     stopping: AtomicBool,
@@ -142,6 +145,7 @@ impl Dispatcher {
             composer: RwLock::new(Arc::new(composer)),
             link_secret,
             breaker: Mutex::new(Breaker::default()),
+            receivers: Arc::default(),
             in_hand: Mutex::new(HashSet::new()),
             stopping: AtomicBool::new(false),
             rest: (Mutex::new(()), Condvar::new()),
@@ -263,6 +267,11 @@ impl Dispatcher {
             Ok(composed) => composed,
             Err(refusal) => return self.refuse(message, refusal),
         };
+        if let Composed::Webhook(webhook) = &composed
+            && let Err(until) = self.receivers.enter(&breaker_of(webhook), self.clock.now())
+        {
+            return self.postpone(message, until);
+        }
         self.begin(message)?;
         // What was said while that was written counts, too.
         if let Some(refusal) = self.check(message)? {
@@ -275,10 +284,13 @@ impl Dispatcher {
                 self.note_answer(&outcome);
                 unhurried(outcome)
             }
-            // One receiver that is away says nothing about the others, so no breaker opens.
+            // One receiver that is away says nothing about the others: each has its own breaker.
             Composed::Webhook(webhook) => {
                 let now = self.clock.now().0.max(0) as u64;
-                self.webhooks.send(&webhook, now)
+                let attempt = self.webhooks.send(&webhook, now);
+                self.receivers
+                    .note(&breaker_of(&webhook), &attempt, self.clock.now());
+                attempt
             }
         };
         telemetry::attempted(
@@ -287,6 +299,22 @@ impl Dispatcher {
             begun.elapsed().as_secs_f64(),
         );
         self.settle(message, &attempt)
+    }
+
+    /// The breakers of the receivers of webhooks.
+    pub fn receivers(&self) -> &Arc<Breakers> {
+        &self.receivers
+    }
+
+    /// How the breaker of e-mail stands.
+    pub fn breaker(&self) -> BreakerView {
+        self.breaker.lock().view(EMAIL, self.clock.now())
+    }
+
+    /// Closes the breaker of e-mail by hand.
+    pub fn reset_breaker(&self) {
+        self.breaker.lock().answered();
+        self.live.outbox_grew();
     }
 
     fn note_answer(&self, outcome: &Outcome) {
@@ -298,6 +326,24 @@ impl Dispatcher {
         } else {
             breaker.answered();
         }
+    }
+
+    /// Leaves a message for later without an attempt: its receiver is away.
+    fn postpone(&self, message: &Message, until: Timestamp) -> Result<(), AppError> {
+        let update = MessageUpdate {
+            id: message.intent.id,
+            state: MessageState::Pending,
+            at: self.clock.now(),
+            reason: Some("the receiver does not answer; its circuit breaker is open".into()),
+            due_at: Some(until),
+            attempt_count: message.attempt_count,
+            forget: false,
+        };
+        let batch = Batch {
+            dispatched: vec![update],
+            ..Batch::default()
+        };
+        self.writer.commit(batch, Vec::new())
     }
 
     /// Records that an attempt begins. Only after this may anything go out.

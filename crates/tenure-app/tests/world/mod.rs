@@ -59,6 +59,7 @@ pub(crate) struct World {
     pub(crate) clock: Arc<Hands>,
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) node: Arc<Node>,
+    dispatch: DispatchSettings,
 }
 
 impl World {
@@ -70,11 +71,20 @@ impl World {
             now: AtomicI64::new(start.0),
         });
         let mailbox = Arc::new(Mailbox::default());
+        Self::open(store, clock, mailbox, dispatch)
+    }
+
+    fn open(
+        store: Arc<MemoryStore>,
+        clock: Arc<Hands>,
+        mailbox: Arc<Mailbox>,
+        dispatch: DispatchSettings,
+    ) -> Self {
         let node = Node::open_inline(Parts {
             store: Arc::clone(&store) as _,
             clock: Arc::clone(&clock) as _,
             email: Arc::clone(&mailbox) as _,
-            dispatch,
+            dispatch: dispatch.clone(),
             cached_subjects: 0,
         });
         Self {
@@ -82,7 +92,13 @@ impl World {
             clock,
             mailbox,
             node: node.unwrap(),
+            dispatch,
         }
+    }
+
+    /// The node after it stopped without warning.
+    pub(crate) fn reopen(self) -> Self {
+        Self::open(self.store, self.clock, self.mailbox, self.dispatch)
     }
 
     pub(crate) fn pass(&self, ms: i64) {

@@ -69,6 +69,13 @@ impl fmt::Debug for PreparedWebhook {
 }
 
 impl PreparedWebhook {
+    /// The host and port it goes to.
+    pub fn destination(&self) -> String {
+        let rest = self.url.split_once("://").map_or("", |(_, rest)| rest);
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        rest[..end].to_ascii_lowercase()
+    }
+
     /// Checks URL and size. `body` is JSON; the id is the same for all attempts. The error is for people.
     pub fn new(
         message_id: String,
@@ -105,6 +112,17 @@ pub struct Attempt {
     pub retry_after_ms: Option<i64>,
 }
 
+impl Attempt {
+    /// The status of the answer, if one came.
+    pub fn status(&self) -> Option<u16> {
+        match &self.outcome {
+            Outcome::Accepted { response, .. } => response.get(..3)?.parse().ok(),
+            Outcome::Rejected { code, .. } => Some(*code),
+            Outcome::NotSent { .. } | Outcome::Unknown { .. } => None,
+        }
+    }
+}
+
 /// A way to hand one webhook over. Implementations are shared by many threads.
 pub trait WebhookTransport: fmt::Debug + Send + Sync {
     /// Tries once, at `now_ms` (milliseconds since 1970). Blocks until what is known is known.
@@ -129,18 +147,37 @@ impl WebhookSender {
 
     /// Tries once, at `now_ms` (milliseconds since 1970). Blocks until the answer or the timeout.
     pub fn send(&self, webhook: &PreparedWebhook, now_ms: u64) -> Attempt {
+        let secrets = self.secret.as_slice();
+        self.send_signed(webhook, "application/json", secrets, now_ms)
+    }
+
+    /// Like [`WebhookSender::send`], signed with each of these secrets (while one takes the place
+    /// of another, receivers may know either) and with a content type of its own.
+    pub fn send_signed(
+        &self,
+        webhook: &PreparedWebhook,
+        content_type: &str,
+        secrets: &[WebhookSecret],
+        now_ms: u64,
+    ) -> Attempt {
         let (id, body) = (webhook.message_id.as_str(), webhook.body.as_str());
         let mut request = self
             .agent
             .post(&webhook.url)
-            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::CONTENT_TYPE, content_type)
             .header("Idempotency-Key", id);
-        if let Some(secret) = &self.secret {
+        if !secrets.is_empty() {
             let at_s = now_ms / 1_000;
+            let signatures = secrets
+                .iter()
+                .map(|secret| secret.signature(id, at_s, body));
             request = request
                 .header("webhook-id", id)
                 .header("webhook-timestamp", at_s.to_string())
-                .header("webhook-signature", secret.signature(id, at_s, body));
+                .header(
+                    "webhook-signature",
+                    signatures.collect::<Vec<_>>().join(" "),
+                );
         }
         match request.send(body) {
             Ok(response) => {

@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::hmac::{HMAC_SHA256, Key, sign};
+use ring::rand::{SecureRandom, SystemRandom};
 use thiserror::Error;
 
 /// What a secret begins with.
@@ -28,6 +29,13 @@ impl std::fmt::Debug for WebhookSecret {
 }
 
 impl WebhookSecret {
+    /// The text of a fresh secret of 32 random bytes; `None` when the system gives none.
+    pub fn generate() -> Option<String> {
+        let mut bytes = [0; 32];
+        SystemRandom::new().fill(&mut bytes).ok()?;
+        Some(format!("{PREFIX}{}", STANDARD.encode(bytes)))
+    }
+
     /// Reads `whsec_<base64>`; the prefix may be missing.
     pub fn parse(text: &str) -> Result<Self, SecretError> {
         let text = text.trim();

@@ -155,8 +155,11 @@ fn signals(definitions: &Definitions, conditions: &mut ConditionSet) -> Vec<Sign
 
 fn evidence(def: &SignalDef) -> Box<str> {
     let severity = serde_json::to_value(def.severity).unwrap_or_default();
-    let told =
+    let mut told =
         serde_json::json!({"about": def.about, "severity": severity, "condition": def.when.text});
+    if let Some(kind) = def.kind {
+        told["kind"] = serde_json::to_value(kind).unwrap_or_default();
+    }
     told.to_string().into()
 }
 

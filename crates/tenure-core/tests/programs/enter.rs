@@ -97,6 +97,7 @@ fn a_segment_and_a_signal_enter() {
         about: "Something is going on".into(),
         audience: Audience::Person,
         severity: SignalSeverity::Info,
+        kind: None,
         when: if_person("plan == \"pro\""),
         cooldown_ms: 0,
         place: Place::default(),

@@ -4,6 +4,7 @@ pub(crate) mod apply;
 pub(crate) mod audit;
 pub(crate) mod backtest;
 pub(crate) mod backup;
+pub(crate) mod breakers;
 pub(crate) mod clients;
 pub(crate) mod completions;
 pub(crate) mod connectors;
@@ -30,8 +31,10 @@ pub(crate) mod settings;
 pub(crate) mod suppressions;
 pub(crate) mod templates;
 pub(crate) mod test;
+pub(crate) mod topics;
 pub(crate) mod users;
 pub(crate) mod validate;
+pub(crate) mod webhooks;
 pub(crate) mod why;
 
 use anyhow::Result;
@@ -68,6 +71,9 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Definitions(args) => definitions::run(&args),
         Command::Templates(args) => templates::run(&args),
         Command::DeadLetters(args) => dead_letters::run(&args),
+        Command::Topics(args) => topics::run(&args),
+        Command::Webhooks(args) => webhooks::run(&args),
+        Command::Breakers(args) => breakers::run(&args),
         Command::Keys(args) => keys::run(&args),
         Command::Login(args) => login::run(&args),
         Command::Logout(args) => login::run_logout(&args),

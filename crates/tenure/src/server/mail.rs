@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use tenure_app::alerts::AlertSettings;
 use tenure_connectors::EmailTransport;
 use tenure_connectors::email::DkimSigner;
 use tenure_connectors::file::FileTransport;
@@ -72,6 +73,19 @@ pub(crate) fn webhooks(settings: &Settings) -> Result<WebhookSettings> {
         },
         secret: secret.transpose().context("`webhook_secret`")?,
         timeout: Duration::from_millis(settings.number("webhook_timeout_ms")),
+    })
+}
+
+/// Whom alerts are told to.
+pub(crate) fn alerts(settings: &Settings) -> Result<AlertSettings> {
+    let text = |name| settings.text(name).map(str::to_owned);
+    Ok(AlertSettings {
+        email: text("alert_email"),
+        slack_url: text("alert_slack_url"),
+        webhook_url: text("alert_webhook_url"),
+        dead_letters: settings.number("alert_dead_letters"),
+        lag_entries: settings.number("alert_lag_entries"),
+        webhooks: webhooks(settings)?,
     })
 }
 

@@ -47,6 +47,7 @@ pub(crate) struct Server {
     listener: std::net::TcpListener,
     metrics: PrometheusHandle,
     limits: tenure_api::ingest::IngestLimits,
+    flow: tenure_api::FlowLimits,
     public_url: Option<String>,
     data: PathBuf,
 }
@@ -98,10 +99,17 @@ impl Server {
             // It ends by itself when the node stops.
             drop(node.watch_reports(folder)?);
         }
+        // It ends by itself when the node stops.
+        drop(node.watch_for_alerts(mail::alerts(settings)?)?);
         let limits = tenure_api::ingest::IngestLimits {
             event_bytes: settings.number("event_bytes_max") as usize,
             batch_bytes: settings.number("batch_bytes_max") as usize,
             batch_events: settings.number("batch_events_max") as usize,
+        };
+        let flow = tenure_api::FlowLimits {
+            client_rate_per_second: settings.number("api_client_rate_max") as u32,
+            client_burst: settings.number("api_client_burst_max") as u32,
+            customer_concurrency: settings.number("api_customer_requests_max") as u32,
         };
         let public_url = settings.text("public_url").map(str::to_owned);
         Ok(Self {
@@ -109,6 +117,7 @@ impl Server {
             listener,
             metrics,
             limits,
+            flow,
             public_url,
             data: data.to_owned(),
         })
@@ -153,7 +162,7 @@ impl Server {
         });
         let router = routes::router(
             &self.node,
-            self.limits,
+            (self.limits, self.flow),
             self.public_url.as_deref(),
             self.metrics,
             &self.data,

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tenure_api::ApiState;
 use tenure_api::ingest::IngestLimits;
+use tenure_api::{ApiState, FlowLimits};
 use tenure_app::node::Node;
 
 /// The tracking API, the JSON API, hosted pages, and what operators ask.
 pub(crate) fn router(
     node: &Arc<Node>,
-    limits: IngestLimits,
+    (limits, flow): (IngestLimits, FlowLimits),
     public_url: Option<&str>,
     metrics: PrometheusHandle,
     data: &Path,
@@ -25,5 +25,5 @@ pub(crate) fn router(
         rand::random(),
         Arc::new(move || metrics.render()),
     );
-    tenure_api::router(state.with_scratch(data))
+    tenure_api::router(state.with_scratch(data).with_flow(flow))
 }

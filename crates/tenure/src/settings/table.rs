@@ -220,10 +220,54 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Most events accepted in one request.",
     ),
     count(
+        "api_client_rate_max",
+        100_000,
+        "500",
+        "Requests a second that one client (one token) may make to the JSON API, on average.",
+    ),
+    count(
+        "api_client_burst_max",
+        1_000_000,
+        "2000",
+        "Requests that one client may make to the JSON API at a stroke.",
+    ),
+    count(
+        "api_customer_requests_max",
+        1_000,
+        "10",
+        "Requests to the JSON API about one customer that may be under way at once.",
+    ),
+    count(
         "cached_subjects_max",
         10_000_000,
         "1000000",
         "Most subjects whose state is kept in memory; of large states fewer are.",
+    ),
+    setting(
+        "alert_email",
+        Kind::Text,
+        None,
+        "Address that alerts are sent to: dead letters grow, a breaker is open, the engine lags.",
+    ),
+    secret(
+        "alert_slack_url",
+        "Incoming webhook of Slack that alerts are posted to.",
+    ),
+    secret(
+        "alert_webhook_url",
+        "URL that alerts are posted to as JSON.",
+    ),
+    count(
+        "alert_dead_letters",
+        1_000_000,
+        "10",
+        "So many new dead letters are worth an alert.",
+    ),
+    count(
+        "alert_lag_entries",
+        1_000_000_000,
+        "100000",
+        "An engine that is so many log entries behind for a minute is worth an alert.",
     ),
     setting(
         "log_format",

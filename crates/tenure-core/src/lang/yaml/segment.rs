@@ -1,6 +1,6 @@
 //! Segments and signals.
 
-use crate::define::{SegmentDef, SignalDef, SignalSeverity};
+use crate::define::{SegmentDef, SignalDef, SignalKind, SignalSeverity};
 use crate::lang::yaml::reader::{EventScope, Fields, Reader};
 
 impl Reader<'_> {
@@ -42,6 +42,14 @@ impl Reader<'_> {
             .take("severity")
             .and_then(|node| self.choice(node, "a severity", &severities))
             .unwrap_or_default();
+        let kinds = [
+            ("health", SignalKind::Health),
+            ("milestone", SignalKind::Milestone),
+            ("opportunity", SignalKind::Opportunity),
+        ];
+        let kind = fields
+            .take("kind")
+            .and_then(|node| self.choice(node, "a signal's kind", &kinds));
         let when = self
             .required(
                 &mut fields,
@@ -56,6 +64,7 @@ impl Reader<'_> {
             about: about.unwrap_or_default(),
             audience,
             severity,
+            kind,
             when: when?,
             cooldown_ms,
             place: self.place(fields.span),
