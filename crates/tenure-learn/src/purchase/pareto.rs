@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use statrs::function::gamma::ln_gamma;
 
-use super::hypergeometric::ln_2f1;
+use super::hypergeometric::ln_2f1_next;
 use super::{Process, Record, counted, enough, log_sum, search};
 use crate::LearnError;
 
@@ -61,7 +61,7 @@ impl ParetoNbd {
         let second = if self.alpha >= self.beta { self.s + 1.0 } else { self.r + customer.repeat_count };
         let part = |time: f64| {
             let reach = wide + time;
-            ln_2f1(total, second, total + 1.0, (self.alpha - self.beta).abs() / reach) - total * reach.ln()
+            ln_2f1_next(total, second, (self.alpha - self.beta).abs() / reach) - total * reach.ln()
         };
         let (from, until) = (part(customer.last_at), part(customer.observed));
         let difference = -(until - from).exp_m1();
