@@ -10,15 +10,21 @@ use toml::{Table, Value};
 const ADAPTERS: [&str; 2] = ["tenure-store-sqlite", "tenure-store-postgres"];
 
 /// The workspace crates, and the workspace crates that each may depend on.
-const EDGES: [(&str, &[&str]); 8] = [
+const EDGES: [(&str, &[&str]); 9] = [
     ("tenure-core", &[]),
     ("tenure-store", &["tenure-core"]),
     ("tenure-store-sqlite", &["tenure-core", "tenure-store"]),
     ("tenure-store-postgres", &["tenure-core", "tenure-store"]),
     ("tenure-connectors", &["tenure-core"]),
+    ("tenure-learn", &[]),
     (
         "tenure-app",
-        &["tenure-core", "tenure-store", "tenure-connectors"],
+        &[
+            "tenure-core",
+            "tenure-store",
+            "tenure-connectors",
+            "tenure-learn",
+        ],
     ),
     ("tenure-api", &["tenure-core", "tenure-store", "tenure-app"]),
     ("xtask", &[]),
