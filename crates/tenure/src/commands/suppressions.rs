@@ -24,7 +24,7 @@ pub(crate) enum Suppressions {
     },
     /// Put an address on the list: nothing goes to it any more
     #[command(
-        after_help = "Examples:\n  tenure suppressions add noor@example.com --reason \"asked by phone\""
+        after_help = "Examples:\n  tenure suppressions add noor@example.com --reason complaint"
     )]
     Add {
         /// The e-mail address

@@ -90,8 +90,8 @@ pub(crate) struct One {
 /// A new endpoint.
 #[derive(Debug, Args)]
 pub(crate) struct Add {
-    /// Where to post
-    url: String,
+    /// Where to post: a URL
+    endpoint: String,
     /// What it is told; may be given several times
     #[arg(long = "topic", required = true)]
     topics: Vec<String>,
@@ -117,7 +117,7 @@ pub(crate) struct Add {
 impl Add {
     fn body(&self) -> Value {
         json!({
-            "url": self.url,
+            "url": self.endpoint,
             "topics": self.topics,
             "about": self.about,
             "filter": { "types": self.types, "customer_ids": self.customers },
