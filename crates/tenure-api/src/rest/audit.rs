@@ -34,9 +34,11 @@ pub(super) struct EntryRow {
     actor_name: String,
     action: String,
     target: String,
-    #[schema(value_type = Object)]
+    /// What it was; null where there was nothing, or nothing to tell.
+    #[schema(value_type = Option<Object>)]
     before: Value,
-    #[schema(value_type = Object)]
+    /// What it became; null where nothing is left, or nothing to tell.
+    #[schema(value_type = Option<Object>)]
     after: Value,
     /// `address`, and what proxies and the program say.
     #[schema(value_type = Object)]
