@@ -29,9 +29,9 @@ const STATE_FORMAT_WITHOUT_HEALTH: u8 = 1;
 /// How many subjects are kept in memory, if they are small enough for [`CACHE_BYTES`].
 pub const DEFAULT_CACHED_SUBJECTS: usize = 1_000_000;
 /// How much memory the states of subjects may take, in bytes, as estimated: with the rest of the
-/// process, which a million people and full queues bring to 300 MB, it stays below 1 GB. A hundred
-/// thousand people with fifty conditions and four enrollments each fit in (6.5 KB each).
-const CACHE_BYTES: usize = 640 << 20;
+/// process, which a million people, full queues and the page cache of the store bring to 360 MB, it stays below 1 GB. A hundred
+/// thousand people with fifty conditions and four enrollments each (6.5 KB) nearly fit in.
+const CACHE_BYTES: usize = 576 << 20;
 /// What a root takes beside its subjects, in bytes: its place in the map, the nodes of its own.
 const ROOT_BYTES: usize = 400;
 /// What is forgotten at once, as a part of what may be kept: looking for it takes a walk.

@@ -42,7 +42,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            writer_cache_kib: 16 << 10,
+            writer_cache_kib: 64 << 10,
             reader_cache_kib: 2 << 10,
             idle_reader_count: 4,
             max_page_count: None,
