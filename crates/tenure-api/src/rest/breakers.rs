@@ -24,12 +24,13 @@ pub(super) struct BreakerRow {
 }
 
 /// The breaker of e-mail, and those of all destinations that fail.
-#[utoipa::path(get, path = "/breakers", responses((status = 200, body = Rows<BreakerRow>)))]
+#[utoipa::path(get, path = "/breakers", params(("cursor" = Option<String>, Query), ("limit" = Option<usize>, Query)),
+    responses((status = 200, body = Rows<BreakerRow>)))]
 pub(super) async fn list(
     State(state): State<ApiState>,
     params: Params,
 ) -> Answer<Rows<BreakerRow>> {
-    params.only(&[])?;
+    params.only(&["cursor", "limit"])?;
     answer(&state, |node| {
         let views = node.breakers().into_iter().map(|view| BreakerRow {
             name: view.name,

@@ -115,7 +115,8 @@ fn rows(node: &Node) -> Result<Vec<ProgramRow>, Problem> {
 }
 
 /// Programs with their enrollments.
-#[utoipa::path(get, path = "/programs", responses((status = 200, body = Rows<ProgramRow>)))]
+#[utoipa::path(get, path = "/programs", params(("cursor" = Option<String>, Query), ("limit" = Option<usize>, Query)),
+    responses((status = 200, body = Rows<ProgramRow>)))]
 pub(super) async fn list(
     State(state): State<ApiState>,
     params: Params,

@@ -356,7 +356,8 @@ fn segment_rows(node: &Node) -> Result<Vec<SegmentRow>, Problem> {
 }
 
 /// Segments with the number of their members.
-#[utoipa::path(get, path = "/segments", responses((status = 200, body = Rows<SegmentRow>)))]
+#[utoipa::path(get, path = "/segments", params(("cursor" = Option<String>, Query), ("limit" = Option<usize>, Query)),
+    responses((status = 200, body = Rows<SegmentRow>)))]
 pub(super) async fn segments(
     State(state): State<ApiState>,
     params: Params,

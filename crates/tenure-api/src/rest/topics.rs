@@ -63,9 +63,10 @@ impl From<Portion> for TopicPart {
 }
 
 /// Every topic there is.
-#[utoipa::path(get, path = "/topics", responses((status = 200, body = Rows<TopicRow>)))]
+#[utoipa::path(get, path = "/topics", params(("cursor" = Option<String>, Query), ("limit" = Option<usize>, Query)),
+    responses((status = 200, body = Rows<TopicRow>)))]
 pub(super) async fn list(State(state): State<ApiState>, params: Params) -> Answer<Rows<TopicRow>> {
-    params.only(&[])?;
+    params.only(&["cursor", "limit"])?;
     answer(&state, |node| {
         let rows = Topic::ALL.map(|topic| {
             Ok(TopicRow {

@@ -143,12 +143,13 @@ impl EndpointInput {
 }
 
 /// Every endpoint.
-#[utoipa::path(get, path = "/webhooks", responses((status = 200, body = Rows<EndpointRow>)))]
+#[utoipa::path(get, path = "/webhooks", params(("cursor" = Option<String>, Query), ("limit" = Option<usize>, Query)),
+    responses((status = 200, body = Rows<EndpointRow>)))]
 pub(super) async fn list(
     State(state): State<ApiState>,
     params: Params,
 ) -> Answer<Rows<EndpointRow>> {
-    params.only(&[])?;
+    params.only(&["cursor", "limit"])?;
     answer(&state, |node| {
         let found = node.webhooks().endpoints();
         let data = found.iter().map(|(endpoint, cursor)| row(endpoint, cursor));

@@ -76,7 +76,8 @@ pub(super) struct PlanVersionRow {
 }
 
 /// All published plans, the latest first.
-#[utoipa::path(get, path = "/plans", responses((status = 200, body = Rows<PlanVersionRow>)))]
+#[utoipa::path(get, path = "/plans", params(("cursor" = Option<String>, Query), ("limit" = Option<usize>, Query)),
+    responses((status = 200, body = Rows<PlanVersionRow>)))]
 pub(super) async fn plans(
     State(state): State<ApiState>,
     params: Params,

@@ -5,6 +5,33 @@ use serde_json::json;
 use super::World;
 
 #[tokio::test]
+async fn every_list_takes_a_cursor_and_a_limit() {
+    let world = World::new().await;
+    let document = serde_json::to_value(tenure_api::openapi()).unwrap();
+    let mut listed = 0;
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        let schema =
+            &operations["get"]["responses"]["200"]["content"]["application/json"]["schema"];
+        let is_list = schema["$ref"]
+            .as_str()
+            .is_some_and(|name| name.contains("/Rows_"));
+        if !is_list || path.contains('{') {
+            continue;
+        }
+        let parameters = operations["get"]["parameters"].to_string();
+        assert!(
+            parameters.contains("\"cursor\"") && parameters.contains("\"limit\""),
+            "{path}"
+        );
+        let asked = format!("{}?limit=1", path.trim_start_matches("/api/v1/"));
+        let (status, _) = world.call("GET", &asked, None).await;
+        assert_eq!(status, 200, "{path}");
+        listed += 1;
+    }
+    assert!(listed > 15, "{listed} lists");
+}
+
+#[tokio::test]
 async fn rows_have_the_fields_that_were_asked_for() {
     let world = World::new().await;
     let id = world.person_id().await;
