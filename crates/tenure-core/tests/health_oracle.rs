@@ -12,7 +12,7 @@ mod world;
 
 use std::fmt;
 
-use generate::{Happening, entries, history};
+use generate::{Happening, What, Who, entries, history};
 use proptest::prelude::*;
 use tenure_core::define::{Audience, Definitions, SourceFile};
 use tenure_core::expr::Expr;
@@ -281,4 +281,29 @@ proptest! {
     fn health_and_all_that_rests_on_it_equal_the_oracle_at_every_instant(case in case()) {
         check(&case)?;
     }
+}
+
+/// The line from 47.9 at midnight reaches 50 an hour later; followed in floating point it reads 49.999… then.
+#[test]
+fn a_score_crosses_a_bound_in_the_very_millisecond_wherever_its_line_was_begun() {
+    let text = "health: person\naudience: person\nzones: { healthy: 50, watch: 20 }\ncomponents:\n  \
+        - { name: c, weight: 1, value: since(first(\"a\")), curve: [[1d, 0], [3d, 100], [8d, 30]] }\n\
+        ---\nsegment: low\nwhen: health < 50\n---\nsegment: two\nwhen: since(last(\"b\")) > 2d\n";
+    let event = What::Event {
+        who: Who::Person(0),
+        name: "a",
+        properties: "{}",
+        late_h: 0,
+        historical: false,
+    };
+    let history = vec![Happening {
+        after_h: 25,
+        what: event,
+    }];
+    let case = Case {
+        text: text.into(),
+        history,
+        moving: true,
+    };
+    check(&case).unwrap();
 }

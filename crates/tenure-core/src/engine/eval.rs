@@ -537,14 +537,28 @@ fn equality(op: Comparison, equal: bool) -> Option<bool> {
     }
 }
 
-/// In how many whole milliseconds `difference + slope * ms` first compares differently with zero.
+/// What floating-point numbers lose at most when a line is followed, as a part of what is added.
+const LINE_ERROR: f64 = 1e-12;
+
+/// In how many whole milliseconds `difference + slope * ms` first compares differently with zero,
+/// or may, for all that rounding lets one see: to look once too early costs a wake-up, to look too
+/// late would be wrong.
 pub(super) fn crossing_ms(op: Comparison, difference: f64, slope: f64) -> Option<i64> {
     if slope == 0.0 {
         return None;
     }
+    let later = |ms: i64| difference + slope * ms as f64;
     let answer = |ms: i64| {
-        let later = difference + slope * ms as f64;
-        later.partial_cmp(&0.0).map(|order| ordered(op, order))
+        let order = later(ms).partial_cmp(&0.0);
+        order.map(|order| ordered(op, order))
+    };
+    // What is exactly zero is no matter of rounding.
+    let is_unsure = |ms: i64| {
+        let (value, reach) = (
+            later(ms).abs(),
+            difference.abs() + (slope * ms as f64).abs(),
+        );
+        value > 0.0 && value <= reach * LINE_ERROR
     };
     let zero = (-difference / slope).floor();
     if !(-2.0..9e15).contains(&zero) {
@@ -553,7 +567,7 @@ pub(super) fn crossing_ms(op: Comparison, difference: f64, slope: f64) -> Option
     let now = answer(0);
     (zero as i64 - 1..=zero as i64 + 2)
         .filter(|ms| *ms >= 1)
-        .find(|ms| answer(*ms) != now)
+        .find(|ms| answer(*ms) != now || is_unsure(*ms))
 }
 
 fn equals(value: &Val<'_>, other: &Value) -> bool {
