@@ -35,10 +35,8 @@ pub(super) struct EntryRow {
     action: String,
     target: String,
     /// What it was; null where there was nothing, or nothing to tell.
-    #[schema(value_type = Option<Object>)]
     before: Value,
     /// What it became; null where nothing is left, or nothing to tell.
-    #[schema(value_type = Option<Object>)]
     after: Value,
     /// `address`, and what proxies and the program say.
     #[schema(value_type = Object)]
