@@ -14,6 +14,7 @@ mod item;
 mod limit;
 mod link;
 mod mapping;
+mod members;
 mod plan;
 mod registry;
 mod secret;

@@ -8,8 +8,9 @@ use super::{COMPANIES, CONTACTS, HubSpot, changed_field, results};
 use crate::provider::ask::{Ask, Method, encode};
 use crate::provider::fault::{Fault, accepted, refused};
 use crate::provider::item::Who;
-use crate::provider::item::{Action, Change, Item, Move, Planned, Write};
+use crate::provider::item::{Action, Change, Item, Planned, Write};
 use crate::provider::mapping::{Key, text_of};
+use crate::provider::members::{LIST, Listed, Member};
 use crate::provider::plan::{
     Found, Target, batches, in_order, nameless, plan_upserts, unsupported,
 };
@@ -18,8 +19,12 @@ use crate::webhook::Attempt;
 
 /// Most records of one batch request.
 const BATCH_RECORDS: usize = 100;
-/// What the objects of list writes begin with.
-const LIST: &str = "lists/";
+/// What lists hold.
+const LISTED: Listed = Listed {
+    provider: "HubSpot",
+    record: "contact",
+    id_field: "hs_object_id",
+};
 
 pub(super) fn plan(hubspot: &HubSpot, items: &[Item], now_ms: i64) -> Vec<Planned> {
     let mut planned = Vec::new();
@@ -81,7 +86,9 @@ pub(super) fn plan(hubspot: &HubSpot, items: &[Item], now_ms: i64) -> Vec<Planne
             ));
         }
     }
-    planned.extend(plan_members(hubspot, &members, now_ms));
+    planned.extend(LISTED.plan(&members, |key_field, keys| {
+        read_back(hubspot, CONTACTS, key_field, keys, &[], now_ms)
+    }));
     in_order(items.len(), planned)
 }
 
@@ -138,62 +145,6 @@ fn read_back(
         }
     }
     Ok(found)
-}
-
-struct Member<'a> {
-    index: usize,
-    item: &'a Item,
-    list: &'a str,
-    direction: Move,
-    key_field: String,
-    key: String,
-}
-
-/// Members are written by the id of their record, which is looked up first.
-fn plan_members(hubspot: &HubSpot, members: &[Member<'_>], now_ms: i64) -> Vec<(usize, Planned)> {
-    let mut by_field: BTreeMap<&str, Vec<&Member<'_>>> = BTreeMap::new();
-    for member in members {
-        by_field.entry(&member.key_field).or_default().push(member);
-    }
-    let mut planned = Vec::new();
-    for (key_field, members) in by_field {
-        let keys: Vec<&str> = members.iter().map(|member| member.key.as_str()).collect();
-        let found = read_back(hubspot, CONTACTS, key_field, &keys, &[], now_ms);
-        for member in members {
-            let one = match &found {
-                Err(fault) => Planned::Settled(fault.attempt_unwritten()),
-                Ok(found) => plan_member(member, found),
-            };
-            planned.push((member.index, one));
-        }
-    }
-    planned
-}
-
-fn plan_member(member: &Member<'_>, found: &BTreeMap<String, Found>) -> Planned {
-    let record = found.get(&member.key.to_lowercase());
-    let record = record.and_then(|(fields, _)| text_of(fields.get("hs_object_id")?));
-    match (record, member.direction) {
-        (None, Move::Remove) => Planned::Skip {
-            reason: "HubSpot has no such contact, so it is in no list".into(),
-        },
-        (None, Move::Add) => Planned::Settled(refused(
-            404,
-            "HubSpot has no such contact; push the person before its membership",
-        )),
-        (Some(key), direction) => Planned::Write(Write {
-            index: member.index,
-            item_id: member.item.id.clone(),
-            object: format!("{LIST}{}", member.list),
-            action: match direction {
-                Move::Add => Action::Add,
-                Move::Remove => Action::Remove,
-            },
-            key_field: "hs_object_id".into(),
-            key,
-            fields: Map::new(),
-        }),
-    }
 }
 
 pub(super) fn write(hubspot: &HubSpot, writes: &[Write], now_ms: i64) -> Vec<Attempt> {

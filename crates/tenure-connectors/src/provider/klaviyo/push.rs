@@ -6,9 +6,10 @@ use serde_json::{Map, Value, json};
 
 use super::{EVENTS, FILTER_KEYS, Klaviyo, PROFILES, data, flat};
 use crate::provider::ask::{Ask, Method, encode};
-use crate::provider::fault::{Fault, accepted, refused};
-use crate::provider::item::{Action, Change, Item, Move, Planned, Who, Write};
+use crate::provider::fault::{Fault, accepted};
+use crate::provider::item::{Action, Change, Item, Planned, Who, Write};
 use crate::provider::mapping::text_of;
+use crate::provider::members::{LIST, Listed, Member};
 use crate::provider::plan::{
     Found, Target, batches, in_order, nameless, plan_upserts, unsupported,
 };
@@ -17,8 +18,12 @@ use crate::webhook::Attempt;
 
 /// Most members of one request.
 const BATCH_MEMBERS: usize = 1_000;
-/// What the objects of list writes begin with.
-const LIST: &str = "lists/";
+/// What lists hold.
+const LISTED: Listed = Listed {
+    provider: "Klaviyo",
+    record: "profile",
+    id_field: "id",
+};
 
 pub(super) fn plan(klaviyo: &Klaviyo, items: &[Item], now_ms: i64) -> Vec<Planned> {
     let (mut planned, mut people, mut members) = (Vec::new(), Vec::new(), Vec::new());
@@ -64,7 +69,9 @@ pub(super) fn plan(klaviyo: &Klaviyo, items: &[Item], now_ms: i64) -> Vec<Planne
             |key_field, keys| find(klaviyo, key_field, keys, now_ms),
         ));
     }
-    planned.extend(plan_members(klaviyo, &members, now_ms));
+    planned.extend(LISTED.plan(&members, |key_field, keys| {
+        find(klaviyo, key_field, keys, now_ms)
+    }));
     in_order(items.len(), planned)
 }
 
@@ -126,62 +133,6 @@ fn find(
         }
     }
     Ok(found)
-}
-
-struct Member<'a> {
-    index: usize,
-    item: &'a Item,
-    list: &'a str,
-    direction: Move,
-    key_field: String,
-    key: String,
-}
-
-/// Members are written by the id of their profile, which is looked up first.
-fn plan_members(klaviyo: &Klaviyo, members: &[Member<'_>], now_ms: i64) -> Vec<(usize, Planned)> {
-    let mut by_field: BTreeMap<&str, Vec<&Member<'_>>> = BTreeMap::new();
-    for member in members {
-        by_field.entry(&member.key_field).or_default().push(member);
-    }
-    let mut planned = Vec::new();
-    for (key_field, members) in by_field {
-        let keys: Vec<&str> = members.iter().map(|member| member.key.as_str()).collect();
-        let found = find(klaviyo, key_field, &keys, now_ms);
-        for member in members {
-            let one = match &found {
-                Err(fault) => Planned::Settled(fault.attempt_unwritten()),
-                Ok(found) => plan_member(member, found),
-            };
-            planned.push((member.index, one));
-        }
-    }
-    planned
-}
-
-fn plan_member(member: &Member<'_>, found: &BTreeMap<String, Found>) -> Planned {
-    let profile = found.get(&member.key.to_lowercase());
-    let profile = profile.and_then(|(fields, _)| text_of(fields.get("id")?));
-    match (profile, member.direction) {
-        (None, Move::Remove) => Planned::Skip {
-            reason: "Klaviyo has no such profile, so it is in no list".into(),
-        },
-        (None, Move::Add) => Planned::Settled(refused(
-            404,
-            "Klaviyo has no such profile; push the person before its membership",
-        )),
-        (Some(key), direction) => Planned::Write(Write {
-            index: member.index,
-            item_id: member.item.id.clone(),
-            object: format!("{LIST}{}", member.list),
-            action: match direction {
-                Move::Add => Action::Add,
-                Move::Remove => Action::Remove,
-            },
-            key_field: "id".into(),
-            key,
-            fields: Map::new(),
-        }),
-    }
 }
 
 pub(super) fn write(klaviyo: &Klaviyo, writes: &[Write], now_ms: i64) -> Vec<Attempt> {

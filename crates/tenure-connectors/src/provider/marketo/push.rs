@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{BATCH_RECORDS, LEADS, Marketo, result};
 use crate::provider::ask::{Ask, Method, encode};
 use crate::provider::fault::{Fault, accepted, refused};
-use crate::provider::item::{Action, Change, Item, Move, Planned, Who, Write};
+use crate::provider::item::{Action, Change, Item, Planned, Who, Write};
 use crate::provider::mapping::text_of;
+use crate::provider::members::{LIST, Listed, Member};
 use crate::provider::plan::{
     Found, Target, batches, in_order, nameless, plan_upserts, unsupported,
 };
@@ -17,8 +18,12 @@ use crate::webhook::Attempt;
 
 /// Most keys of one look-up, whose address must stay short.
 const LOOKUP_KEYS: usize = 50;
-/// What the objects of list writes begin with.
-const LIST: &str = "lists/";
+/// What lists hold.
+const LISTED: Listed = Listed {
+    provider: "Marketo",
+    record: "lead",
+    id_field: "id",
+};
 
 pub(super) fn plan(marketo: &Marketo, items: &[Item], now_ms: i64) -> Vec<Planned> {
     let (mut planned, mut people, mut members) = (Vec::new(), Vec::new(), Vec::new());
@@ -47,16 +52,14 @@ pub(super) fn plan(marketo: &Marketo, items: &[Item], now_ms: i64) -> Vec<Planne
             Change::Member {
                 list, direction, ..
             } => {
-                members.push((
-                    Member {
-                        index,
-                        item,
-                        list,
-                        direction: *direction,
-                    },
+                members.push(Member {
+                    index,
+                    item,
+                    list,
+                    direction: *direction,
                     key_field,
                     key,
-                ));
+                });
             }
             _ => {}
         }
@@ -67,7 +70,9 @@ pub(super) fn plan(marketo: &Marketo, items: &[Item], now_ms: i64) -> Vec<Planne
             find(marketo, key_field, keys, &wanted, now_ms)
         }));
     }
-    planned.extend(plan_members(marketo, &members, now_ms));
+    planned.extend(LISTED.plan(&members, |key_field, keys| {
+        find(marketo, key_field, keys, &[], now_ms)
+    }));
     in_order(items.len(), planned)
 }
 
@@ -106,63 +111,6 @@ fn find(
         }
     }
     Ok(found)
-}
-
-struct Member<'a> {
-    index: usize,
-    item: &'a Item,
-    list: &'a str,
-    direction: Move,
-}
-
-/// Members are written by the id of their lead, which is looked up first.
-fn plan_members(
-    marketo: &Marketo,
-    members: &[(Member<'_>, String, String)],
-    now_ms: i64,
-) -> Vec<(usize, Planned)> {
-    let mut by_field: BTreeMap<&str, Vec<(&Member<'_>, &str)>> = BTreeMap::new();
-    for (member, field, key) in members {
-        by_field.entry(field).or_default().push((member, key));
-    }
-    let mut planned = Vec::new();
-    for (key_field, members) in by_field {
-        let keys: Vec<&str> = members.iter().map(|(_, key)| *key).collect();
-        let found = find(marketo, key_field, &keys, &[], now_ms);
-        for (member, key) in members {
-            let one = match &found {
-                Err(fault) => Planned::Settled(fault.attempt_unwritten()),
-                Ok(found) => plan_member(member, found.get(&key.to_lowercase())),
-            };
-            planned.push((member.index, one));
-        }
-    }
-    planned
-}
-
-fn plan_member(member: &Member<'_>, lead: Option<&Found>) -> Planned {
-    let id = lead.and_then(|(fields, _)| text_of(fields.get("id")?));
-    match (id, member.direction) {
-        (None, Move::Remove) => Planned::Skip {
-            reason: "Marketo has no such lead, so it is in no list".into(),
-        },
-        (None, Move::Add) => Planned::Settled(refused(
-            404,
-            "Marketo has no such lead; push the person before its membership",
-        )),
-        (Some(key), direction) => Planned::Write(Write {
-            index: member.index,
-            item_id: member.item.id.clone(),
-            object: format!("{LIST}{}", member.list),
-            action: match direction {
-                Move::Add => Action::Add,
-                Move::Remove => Action::Remove,
-            },
-            key_field: "id".into(),
-            key,
-            fields: Map::new(),
-        }),
-    }
 }
 
 pub(super) fn write(marketo: &Marketo, writes: &[Write], now_ms: i64) -> Vec<Attempt> {
