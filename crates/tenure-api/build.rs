@@ -18,9 +18,8 @@ fn main() -> io::Result<()> {
         let name = name.to_string_lossy().replace('\\', "/");
         let (brotli, gzip) = (variant(path, "br", &files), variant(path, "gz", &files));
         let bytes = format!("include_bytes!({:?})", path.display().to_string());
-        let line = format!(
-            "Asset {{ path: {name:?}, bytes: {bytes}, brotli: {brotli}, gzip: {gzip} }},"
-        );
+        let line =
+            format!("Asset {{ path: {name:?}, bytes: {bytes}, brotli: {brotli}, gzip: {gzip} }},");
         // Writing to a string does not fail.
         let _ = writeln!(list, "{line}");
     }

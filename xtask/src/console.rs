@@ -75,7 +75,12 @@ mod tests {
     fn only_a_change_of_a_source_asks_for_a_new_build() -> Result<()> {
         let folder = tempfile::tempdir()?;
         let (root, web) = (folder.path(), folder.path().join("web"));
-        for path in [API, "web/src/main.tsx", "web/dist/index.html", "web/node_modules/x.js"] {
+        for path in [
+            API,
+            "web/src/main.tsx",
+            "web/dist/index.html",
+            "web/node_modules/x.js",
+        ] {
             let path = root.join(path);
             std::fs::create_dir_all(path.parent().context("every path here has a folder")?)?;
             std::fs::write(path, "")?;

@@ -44,10 +44,12 @@ impl Node {
     ) -> Result<AudienceCount, AppError> {
         let (plan, missing_series_count) = self.trial(request)?;
         let known = plan.segments.iter().find(|known| *known.name == *segment);
-        let audience = known.map(|known| known.audience).ok_or_else(|| AppError::Invalid {
-            field: "segment".into(),
-            message: format!("the files define no segment `{segment}`"),
-        })?;
+        let audience = known
+            .map(|known| known.audience)
+            .ok_or_else(|| AppError::Invalid {
+                field: "segment".into(),
+                message: format!("the files define no segment `{segment}`"),
+            })?;
         if missing_series_count > 0 {
             return Ok(AudienceCount::default());
         }

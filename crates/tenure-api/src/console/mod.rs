@@ -41,7 +41,16 @@ const INDEX: &str = "index.html";
 const HASHED: &str = "assets/";
 /// What is not the console's: there a wrong path is a problem document.
 const RESERVED: [&str; 10] = [
-    "api/", "v1/", "docs/", "oauth/", "console/", "t/", "u/", "p/", "assets/", ".well-known/",
+    "api/",
+    "v1/",
+    "docs/",
+    "oauth/",
+    "console/",
+    "t/",
+    "u/",
+    "p/",
+    "assets/",
+    ".well-known/",
 ];
 /// Only own scripts run, and only this server is asked. Styles may stand in attributes: the
 /// component library and previews of e-mails set them there.
@@ -81,8 +90,8 @@ fn is_page(path: &str, headers: &HeaderMap) -> bool {
     let reserved = RESERVED
         .iter()
         .any(|prefix| path.starts_with(prefix) || path == prefix.trim_end_matches('/'));
-    let wants_html = text(headers, header::ACCEPT.as_str())
-        .is_some_and(|accept| accept.contains("text/html"));
+    let wants_html =
+        text(headers, header::ACCEPT.as_str()).is_some_and(|accept| accept.contains("text/html"));
     path.is_empty() || (!reserved && wants_html)
 }
 
@@ -104,8 +113,10 @@ fn file(asset: &Asset, tag: &str, headers: &HeaderMap) -> Response {
     } else {
         "no-cache"
     };
-    let known = text(headers, header::IF_NONE_MATCH.as_str())
-        .is_some_and(|tags| tags.split(',').any(|known| known.trim().trim_start_matches("W/") == tag));
+    let known = text(headers, header::IF_NONE_MATCH.as_str()).is_some_and(|tags| {
+        tags.split(',')
+            .any(|known| known.trim().trim_start_matches("W/") == tag)
+    });
     let mut response = if known {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
@@ -195,7 +206,11 @@ mod tests {
         let response = file(&ASSET, "\"x\"", &headers(&[("accept-encoding", "br")]));
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()["content-encoding"], "br");
-        assert!(response.headers()["cache-control"].to_str().is_ok_and(|text| text.contains("immutable")));
+        assert!(
+            response.headers()["cache-control"]
+                .to_str()
+                .is_ok_and(|text| text.contains("immutable"))
+        );
     }
 
     #[test]
@@ -204,9 +219,18 @@ mod tests {
         for path in ["", "accounts", "accounts/acc_1", "programs/onboarding"] {
             assert!(is_page(path, &browser), "{path}");
         }
-        for path in ["api/v1/nothing", "v1/nothing", "docs/x", "oauth/x", "assets/gone.js"] {
+        for path in [
+            "api/v1/nothing",
+            "v1/nothing",
+            "docs/x",
+            "oauth/x",
+            "assets/gone.js",
+        ] {
             assert!(!is_page(path, &browser), "{path}");
         }
-        assert!(!is_page("accounts", &headers(&[("accept", "application/json")])));
+        assert!(!is_page(
+            "accounts",
+            &headers(&[("accept", "application/json")])
+        ));
     }
 }

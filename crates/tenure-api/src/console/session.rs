@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tenure_app::access::secret::same;
 use tenure_app::access::users::{SESSION_MS, SignInFault, csrf_token};
-use tenure_app::access::{Actor, Scopes, User};
+use tenure_app::access::{Actor, Scope, Scopes, User};
 
 use crate::ApiState;
 use crate::caller::{Caller, text};
@@ -57,7 +57,12 @@ impl Shown {
             owner: user.owner.clone(),
             one_time_codes: user.has_one_time_codes(),
             own_accounts_only: user.role.own_accounts_only(),
-            scopes: user.role.scopes().iter().map(|scope| scope.as_str()).collect(),
+            scopes: user
+                .role
+                .scopes()
+                .iter()
+                .map(Scope::as_str)
+                .collect(),
             csrf: csrf_token(secret),
         }
     }
