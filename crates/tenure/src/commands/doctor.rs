@@ -195,12 +195,17 @@ fn gauge(metrics: &str, name: &str) -> Option<f64> {
     })
 }
 
+/// Permissions of everybody but the owner.
+#[cfg(unix)]
+const OTHERS: u32 = 0o077;
+
 /// Whether others on this machine can look into the folder. It holds personal data and keys.
 #[cfg(unix)]
 fn access(data: &Path) -> Result<String, String> {
     use std::os::unix::fs::PermissionsExt;
     let folder = std::fs::metadata(data).map_err(|error| format!("cannot be asked: {error}"))?;
-    if folder.permissions().mode() & 0o077 == 0 {
+    let open_to_others = folder.permissions().mode() & OTHERS;
+    if open_to_others == 0 {
         return Ok("only for its owner".to_owned());
     }
     Err(format!(
