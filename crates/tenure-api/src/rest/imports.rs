@@ -66,7 +66,7 @@ pub(super) async fn start(
     upload.mapping = upload.mapping.or(params.text("mapping"));
     let job = ask(&state, move |node| {
         let (order, name) = check(&upload)?;
-        queue(node, upload.file, order, (&name, again), &by)
+        queue(node, upload.file, &order, (&name, again), &by)
     })
     .await?;
     Ok((StatusCode::ACCEPTED, Json(JobRow::from(job))).into_response())
@@ -110,7 +110,7 @@ fn file_name(path: &FilePath) -> String {
 fn queue(
     node: &Node,
     file: NamedTempFile,
-    order: ImportOrder,
+    order: &ImportOrder,
     (name, again): (&str, bool),
     by: &tenure_app::access::Actor,
 ) -> Result<Job, Problem> {
@@ -130,7 +130,7 @@ fn queue(
             .fix("add `again=true` to import it once more"));
         }
     }
-    let input = serde_json::to_value(&order).unwrap_or_default();
+    let input = serde_json::to_value(order).unwrap_or_default();
     let kept = file.keep().map_err(|error| unwritable(&error.error))?;
     let change = Change::new("job.start", IMPORT);
     let started = node
