@@ -407,15 +407,18 @@ impl Node {
         ))
     }
 
-    /// The keys of the addresses a message may have gone to; the message itself forgets its
-    /// address once sent.
+    /// The key of the address a message went to. One sent before that was kept may have gone to
+    /// the person's present address.
     fn address_keys(&self, message: &Message) -> Result<Suppressions, AppError> {
+        let refusal = refused_address(message.intent.person, self.now(), "hard bounce");
+        if let Some(key) = message.sent_to {
+            return Ok(vec![(key, Some(refusal))]);
+        }
         let mut addresses = vec![message.intent.to.to_string()];
         if let Some(person) = message.intent.person {
             addresses.extend(self.address_of(person)?);
         }
         addresses.retain(|address| !address.is_empty());
-        let refusal = refused_address(message.intent.person, self.now(), "hard bounce");
         let keys = addresses
             .iter()
             .map(|address| address_key(self.salt(), address));
@@ -464,5 +467,6 @@ fn settled_as(
         due_at: None,
         attempt_count: message.attempt_count,
         forget: true,
+        sent_to: None,
     }
 }

@@ -1,5 +1,6 @@
 //! Settling an attempt: what becomes of the message, and which fact goes into the log.
 
+use tenure_connectors::provider::twilio::CODE_STOPPED;
 use tenure_connectors::webhook::Attempt;
 use tenure_connectors::{Outcome, Stage};
 use tenure_core::decision::{Decision, Outcome as Decided};
@@ -11,7 +12,9 @@ use tenure_store::Batch;
 use tenure_store::batch::MessageUpdate;
 use tenure_store::row::{Message, MessageState};
 
-use super::{DispatchSettings, Dispatcher, LONGEST_RETRY_MS, Refusal, WEBHOOK, retry_at};
+use super::{
+    DispatchSettings, Dispatcher, EMAIL, LONGEST_RETRY_MS, Refusal, SMS, WEBHOOK, retry_at,
+};
 use crate::error::AppError;
 use crate::refusals::{address_key, refused_address};
 use crate::writer::Job;
@@ -82,6 +85,7 @@ pub(super) fn update_for(
         due_at,
         attempt_count,
         forget: state == MessageState::Sent,
+        sent_to: None,
     }
 }
 
@@ -119,6 +123,17 @@ fn is_hard_bounce(outcome: &Outcome) -> bool {
         Some(status) => status.starts_with("5.1."),
         None => *stage == Stage::RcptTo && *code == 550,
     }
+}
+
+/// Whether a channel's recipients are addresses of customers, which can bounce.
+fn has_addresses(channel: &str) -> bool {
+    matches!(channel, EMAIL | SMS)
+}
+
+/// Whether the recipient told the provider that no text messages are wanted.
+fn is_stopped(channel: &str, outcome: &Outcome) -> bool {
+    channel == SMS
+        && matches!(outcome, Outcome::Rejected { code, permanent: true, .. } if *code == CODE_STOPPED)
 }
 
 /// A fact about a message, as an event of its person.
@@ -173,7 +188,7 @@ impl Dispatcher {
                 ));
             }
             // Not a bounce, which would count against the person's address.
-            MessageState::Dead if message.intent.channel.as_ref() == WEBHOOK => {
+            MessageState::Dead if !has_addresses(&message.intent.channel) => {
                 events.push(fact(
                     &self.salt,
                     message,
@@ -184,7 +199,7 @@ impl Dispatcher {
                 ));
             }
             MessageState::Dead => {
-                let hard = is_hard_bounce(outcome);
+                let hard = is_hard_bounce(outcome) || is_stopped(&message.intent.channel, outcome);
                 let mut extra = serde_json::Map::new();
                 extra.insert("kind".into(), if hard { "hard" } else { "soft" }.into());
                 events.push(fact(
@@ -250,6 +265,7 @@ impl Dispatcher {
             due_at: None,
             attempt_count: message.attempt_count,
             forget: state == MessageState::Cancelled,
+            sent_to: None,
         };
         let batch = Batch {
             dispatched: vec![update],
