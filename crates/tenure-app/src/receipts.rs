@@ -247,7 +247,12 @@ impl Node {
             }
             (_, Some(bounce)) => {
                 let hard = bounce == Bounce::Hard;
-                extra.insert("kind".into(), if hard { "hard" } else { "soft" }.into());
+                let kind = match (self.went_to_former_address(message)?, hard) {
+                    (true, _) => "former",
+                    (false, true) => "hard",
+                    (false, false) => "soft",
+                };
+                extra.insert("kind".into(), kind.into());
                 let reason = delivery
                     .diagnostic
                     .as_deref()
@@ -405,6 +410,16 @@ impl Node {
             person,
             Some(topic).filter(|topic| !topic.is_empty()),
         ))
+    }
+
+    /// Whether the person has another address by now than the one a message went to.
+    fn went_to_former_address(&self, message: &Message) -> Result<bool, AppError> {
+        let (Some(key), Some(person)) = (message.sent_to, message.intent.person) else {
+            return Ok(false);
+        };
+        let person = present_person(self.store().as_ref(), person)?;
+        let present = self.address_of(person)?;
+        Ok(present.is_some_and(|address| address_key(self.salt(), &address) != key))
     }
 
     /// The key of the address a message went to. One sent before that was kept may have gone to

@@ -46,10 +46,10 @@ pub(super) fn start(
     let mut handles = Vec::with_capacity(threads + 1);
     for number in 0..threads {
         let (lane, receiver) = (Arc::clone(&lane), Arc::clone(&receiver));
-        let name = format!("{channel}-{number}");
+        let name = format!("send-{channel}-{number}");
         handles.push(spawn(name, move || send(&lane, &receiver))?);
     }
-    let name = format!("{channel}-due");
+    let name = format!("due-{channel}");
     handles.push(spawn(name, move || feed(&lane, &sender))?);
     Ok(handles)
 }

@@ -10,7 +10,7 @@ use tenure_core::id::{Salt, SubjectId};
 use tenure_core::time::Timestamp;
 use tenure_store::Batch;
 use tenure_store::batch::MessageUpdate;
-use tenure_store::row::{Message, MessageState};
+use tenure_store::row::{Message, MessageState, Refusal as Refused};
 
 use super::{
     DispatchSettings, Dispatcher, EMAIL, LONGEST_RETRY_MS, Refusal, SMS, WEBHOOK, retry_at,
@@ -125,11 +125,6 @@ fn is_hard_bounce(outcome: &Outcome) -> bool {
     }
 }
 
-/// Whether a channel's recipients are addresses of customers, which can bounce.
-fn has_addresses(channel: &str) -> bool {
-    matches!(channel, EMAIL | SMS)
-}
-
 /// Whether the recipient told the provider that no text messages are wanted.
 fn is_stopped(channel: &str, outcome: &Outcome) -> bool {
     channel == SMS
@@ -187,8 +182,13 @@ impl Dispatcher {
                     serde_json::Map::new(),
                 ));
             }
-            // Not a bounce, which would count against the person's address.
-            MessageState::Dead if !has_addresses(&message.intent.channel) => {
+            // Not a bounce, which would count against the person's e-mail address.
+            MessageState::Dead if message.intent.channel.as_ref() != EMAIL => {
+                if is_stopped(&message.intent.channel, outcome) {
+                    batch
+                        .suppressions
+                        .push(self.refused(message, "answered STOP"));
+                }
                 events.push(fact(
                     &self.salt,
                     message,
@@ -199,7 +199,7 @@ impl Dispatcher {
                 ));
             }
             MessageState::Dead => {
-                let hard = is_hard_bounce(outcome) || is_stopped(&message.intent.channel, outcome);
+                let hard = is_hard_bounce(outcome);
                 let mut extra = serde_json::Map::new();
                 extra.insert("kind".into(), if hard { "hard" } else { "soft" }.into());
                 events.push(fact(
@@ -211,9 +211,9 @@ impl Dispatcher {
                     extra,
                 ));
                 if hard {
-                    let key = address_key(&self.salt, &message.intent.to);
-                    let refusal = refused_address(message.intent.person, now, "hard bounce");
-                    batch.suppressions.push((key, Some(refusal)));
+                    batch
+                        .suppressions
+                        .push(self.refused(message, "hard bounce"));
                 }
             }
             _ => {}
@@ -232,6 +232,13 @@ impl Dispatcher {
             events,
             reply,
         })
+    }
+
+    /// That nothing may go to a message's address any more.
+    fn refused(&self, message: &Message, reason: &str) -> (u128, Option<Refused>) {
+        let key = address_key(&self.salt, &message.intent.to);
+        let refusal = refused_address(message.intent.person, self.clock.now(), reason);
+        (key, Some(refusal))
     }
 
     /// Records that a message is not sent after all, with a decision that says why.

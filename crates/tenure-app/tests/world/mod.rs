@@ -172,11 +172,11 @@ impl World {
 
     /// Tells traits of a person.
     pub(crate) fn traits(&self, user: &str, traits: &[(&str, &str)]) {
-        let traits = traits.iter();
-        let traits = traits.map(|(name, value)| ((*name).into(), Some((*value).into())));
-        let id = format!("traits-{user}");
+        let told = traits.iter();
+        let told = told.map(|(name, value)| ((*name).into(), Some((*value).into())));
+        let id = format!("traits-{user}-{traits:?}");
         let kind = CallKind::Identify {
-            traits: traits.collect(),
+            traits: told.collect(),
         };
         self.call(&id, user, kind);
     }

@@ -93,7 +93,7 @@ pub fn each_channel_has_its_own_messages_due(fresh: &mut dyn Fresh) {
             .due_messages(channel, Timestamp(100), &[], 10)
             .unwrap()
     };
-    let ids = |channel| Vec::from_iter(due(channel).iter().map(|row| row.intent.id.0));
+    let ids = |channel| -> Vec<u128> { due(channel).iter().map(|row| row.intent.id.0).collect() };
     assert_eq!((ids("email"), ids("sms")), (vec![1], vec![2]));
     assert_eq!(ids("slack"), [0; 0]);
     let next = |channel| store.next_message_due(channel, Timestamp(0)).unwrap();
