@@ -34,6 +34,15 @@ const pages = [
   page('/', () => import('./pages/home')),
   page('/accounts', () => import('./pages/accounts')),
   page('/accounts/$id', () => import('./pages/account')),
+  page('/tasks', () => import('./pages/tasks')),
+  page('/people', () => import('./pages/people')),
+  page('/people/$id', () => import('./pages/person')),
+  page('/segments', () => import('./pages/segments')),
+  page('/segments/$name', () => import('./pages/segment')),
+  page('/programs', () => import('./pages/programs')),
+  page('/programs/$name', () => import('./pages/program')),
+  page('/decisions', () => import('./pages/decisions')),
+  page('/dead-letters', () => import('./pages/dead-letters')),
   page('/security', () => import('./pages/security')),
 ];
 

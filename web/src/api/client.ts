@@ -23,9 +23,11 @@ export class ProblemError extends Error {
 export interface Diagnostic {
   code: string;
   message: string;
-  help?: string;
-  path?: string;
-  span?: { line: number; column: number; length?: number };
+  help?: string | null;
+  file?: string;
+  line?: number;
+  column?: number;
+  span?: { start: number; end: number };
   severity?: string;
 }
 

@@ -8,7 +8,7 @@ import { useNavigate } from '@tanstack/react-router';
 import { api, read, type Schemas } from '../api/client';
 import { useList } from '../api/lists';
 import { useNow, useSegments } from '../api/shared';
-import { Word } from '../parts/badges';
+import { Word, Zone } from '../parts/badges';
 import { ago, date, number, shown } from '../parts/format';
 import { PageLink } from '../parts/link';
 import { Empty, Page } from '../parts/page';
@@ -17,16 +17,18 @@ import { accountName, traits } from '../parts/traits';
 import { useUrl } from '../parts/url';
 import { t } from '../texts';
 
-type Account = Schemas['AccountRow'];
+/** Health is newer than the committed document of the API. */
+type Account = Schemas['AccountRow'] & { health_zone?: string | null; health_score?: number | null };
 
 /** Columns when nobody chose any. */
-const USUAL = ['plan', 'status', 'mrr', 'seats', 'owner', 'renewal', 'seen'];
+const USUAL = ['health', 'plan', 'status', 'mrr', 'seats', 'owner', 'renewal', 'seen'];
 /** After how many milliseconds without a key a filter applies. */
 const PAUSE_MS = 250;
 
 function columns(now: number): Column<Account>[] {
   const trait = (name: string) => (row: Account) => shown(traits(row).all[name]);
   return [
+    { key: 'health', title: t.accounts.health, cell: (row) => <Zone zone={row.health_zone} score={row.health_score} /> },
     { key: 'plan', title: t.accounts.plan, cell: trait('plan') },
     { key: 'status', title: t.accounts.status, cell: (row) => (traits(row).text('status') ? <Word word={traits(row).text('status') ?? ''} /> : t.none) },
     { key: 'mrr', title: t.accounts.mrr, number: true, cell: (row) => number(traits(row).number('mrr')) },
@@ -53,7 +55,7 @@ export default function AccountsPage() {
   const navigate = useNavigate();
   const now = useNow();
   const { data: workspace } = useQuery({ queryKey: ['workspace'], queryFn: () => read(api.GET('/api/v1/workspace')) });
-  const list = useList(['accounts', url.segment, url.id], (cursor) =>
+  const list = useList<Account>(['accounts', url.segment, url.id], (cursor) =>
     read(api.GET('/api/v1/accounts', { params: { query: { segment: url.segment, external_id: url.id, cursor, limit: 100 } } })),
   );
   const all = columns(now);

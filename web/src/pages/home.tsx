@@ -1,6 +1,7 @@
 /** What needs a human, and how customers are. Every number leads to the list behind it. */
 import { Anchor, Code, Grid, Group, Paper, Progress, SimpleGrid, Stack, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
+import { Navigate } from '@tanstack/react-router';
 
 import { api, read } from '../api/client';
 import { Word } from '../parts/badges';
@@ -37,6 +38,12 @@ function useHome() {
 type HomeData = NonNullable<ReturnType<typeof useHome>['data']>;
 
 export default function HomePage() {
+  const user = useUser();
+  // Whoever reaches accounts of their own only begins with their tasks.
+  return user.own_accounts_only ? <Navigate to={'/tasks' as never} replace /> : <Everything />;
+}
+
+function Everything() {
   const user = useUser();
   const home = useHome();
   return (

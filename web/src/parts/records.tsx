@@ -91,7 +91,7 @@ export function MessagesOf({ subject, person }: { subject?: string; person?: str
       rowKey={(row) => row.id}
       empty={<Empty title={t.account.noMessages} />}
       columns={[
-        { key: 'template', title: t.messages.template, cell: (row) => <PageLink to="/messages" search={{ message: row.id }}>{row.template}</PageLink> },
+        { key: 'template', title: t.messages.template, cell: (row) => row.template },
         { key: 'state', title: t.messages.state, cell: (row) => <Word word={row.state} /> },
         { key: 'program', title: t.messages.program, cell: (row) => <PageLink to={`/programs/${row.program}`}>{row.program}</PageLink> },
         { key: 'at', title: t.messages.at, cell: (row) => ago(row.state_at, now) },
