@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 
 const BINARY = resolve(process.env.TENURE_BIN ?? '../target/release/tenure');
 /** Most time until a server answers, in milliseconds. */
-const START_MS = 60_000;
+const START_MS = 120_000;
 
 export interface Server {
   url: string;
