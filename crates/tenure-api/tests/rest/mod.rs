@@ -13,6 +13,7 @@ mod records;
 mod setup;
 mod suppressions;
 mod topics;
+mod transfer;
 mod webhooks;
 
 use std::sync::{Arc, Mutex};
@@ -87,6 +88,7 @@ struct World {
     mailbox: Arc<Mailbox>,
     keys: Credentials,
     router: Router,
+    folder: tempfile::TempDir,
 }
 
 impl World {
@@ -122,11 +124,14 @@ impl World {
             [entropy; 16],
             metrics,
         );
+        let folder = tempfile::tempdir().unwrap();
+        let state = state.with_scratch(folder.path());
         Self {
             node,
             mailbox,
             keys,
             router: router(dress(state)),
+            folder,
         }
     }
 
