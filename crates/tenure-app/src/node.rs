@@ -154,7 +154,7 @@ impl Node {
             handle.clone(),
             Arc::clone(&live),
             Arc::clone(&clock),
-            parts.email,
+            (parts.email, Arc::clone(&connectors)),
             &workspace,
             parts.dispatch,
         ));

@@ -273,15 +273,20 @@ impl Store for SqliteStore {
 
     fn due_messages(
         &self,
+        channel: &str,
         now: Timestamp,
         except: &[MessageId],
         limit: usize,
     ) -> Result<Vec<row::Message>, StoreError> {
-        self.read(|connection| message::due(connection, now, except, limit))
+        self.read(|connection| message::due(connection, channel, now, except, limit))
     }
 
-    fn next_message_due(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        self.read(|connection| message::next_due(connection, now))
+    fn next_message_due(
+        &self,
+        channel: &str,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        self.read(|connection| message::next_due(connection, channel, now))
     }
 
     fn message(&self, id: MessageId) -> Result<Option<row::Message>, StoreError> {

@@ -105,6 +105,8 @@ pub struct MessageUpdate {
     pub attempt_count: u32,
     /// Forget the recipient's address and the template data (it is final).
     pub forget: bool,
+    /// Key of the address that an attempt goes to; `None` leaves what is known.
+    pub sent_to: Option<u128>,
 }
 
 /// A task changed by a human: how it stands from now on.
