@@ -430,6 +430,10 @@ impl Node {
         }
     }
 
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
     pub(crate) fn inline(&self) -> bool {
         self.worker.is_some()
     }

@@ -32,7 +32,7 @@ use crate::key::Bits;
 use crate::list::Cursor;
 use crate::tally::{self, Counted};
 use crate::{
-    audit, commit, health, log, message, migrate, output, record, refusal, state, timeline,
+    audit, commit, erase, health, log, message, migrate, output, record, refusal, state, timeline,
 };
 
 /// Pages a backup copies between two reports: 4 MiB.
@@ -521,6 +521,11 @@ impl Store for SqliteStore {
 
     fn check(&self) -> Result<Vec<String>, StoreError> {
         self.read(crate::check::findings)
+    }
+
+    fn compact(&self) -> Result<(), StoreError> {
+        let connection = self.shared.writer.connection.lock();
+        erase::compact(&connection)
     }
 
     fn maintain(&self, now: Timestamp) -> Result<(), StoreError> {

@@ -250,6 +250,9 @@ pub trait Store: Send + Sync {
     ) -> Result<(), StoreError>;
     /// Checks the store's own consistency; a list of findings, empty when sound.
     fn check(&self) -> Result<Vec<String>, StoreError>;
+    /// Writes everything anew, so that no byte of what was deleted or replaced is left in the
+    /// store's files. Nothing can be committed meanwhile; wants as much free space as the store has.
+    fn compact(&self) -> Result<(), StoreError>;
     /// A short pause is fine now: do background housekeeping (WAL checkpoint, expiry of the
     /// de-duplication index before `now - DEDUP_RETENTION_MS`).
     fn maintain(&self, now: Timestamp) -> Result<(), StoreError>;

@@ -8,6 +8,7 @@ mod connectors;
 mod customer;
 mod dead_letters;
 mod definitions;
+mod erasure;
 mod exports;
 mod flow;
 mod guard;
@@ -265,6 +266,7 @@ fn long_work(guarded: Guarded) -> Guarded {
         .routes(Scope::DefinitionsRead, routes!(jobs::list))
         .routes(Scope::DefinitionsRead, routes!(jobs::show))
         .own(Scope::DefinitionsWrite, routes!(jobs::cancel))
+        .own(Scope::Admin, routes!(erasure::erase))
         .own(Scope::ProfilesWrite, routes!(imports::start))
         .routes(Scope::ProfilesRead, routes!(imports::list))
         .routes(Scope::ProfilesRead, routes!(imports::show))

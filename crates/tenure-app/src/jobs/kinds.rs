@@ -28,6 +28,7 @@ pub trait JobKind: Send + Sync {
 
 /// Every kind there is.
 static KINDS: &[&dyn JobKind] = &[
+    &crate::erasure::ErasureKind,
     #[cfg(test)]
     &super::tests::Count,
     #[cfg(test)]

@@ -386,6 +386,10 @@ impl Store for FaultyStore {
         self.inner.check()
     }
 
+    fn compact(&self) -> Result<(), StoreError> {
+        self.inner.compact()
+    }
+
     fn maintain(&self, now: Timestamp) -> Result<(), StoreError> {
         self.inner.maintain(now)
     }

@@ -399,6 +399,10 @@ impl Store for MemoryStore {
         Ok(data.progress.findings(data.log_end()))
     }
 
+    fn compact(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     fn maintain(&self, now: Timestamp) -> Result<(), StoreError> {
         let oldest = now.plus_ms(-DEDUP_RETENTION_MS);
         self.data().seen.retain(|_, at| *at >= oldest);
