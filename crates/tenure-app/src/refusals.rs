@@ -134,13 +134,15 @@ impl Refusals {
                 };
                 changes.push((key, Some(refusal)));
             }
-            Command::Consent { person, topic, .. } => match topic {
-                Some(topic) => self.subscribe(store, *person, topic, changes)?,
-                None => {
-                    self.learn_refused(store, *person)?;
-                    changes.extend(self.freed(*person));
-                }
-            },
+            Command::Consent {
+                person,
+                topic: Some(topic),
+                ..
+            } => self.subscribe(store, *person, topic, changes)?,
+            Command::Consent { person, .. } => {
+                self.learn_refused(store, *person)?;
+                changes.extend(self.freed(*person));
+            }
             _ => {}
         }
         Ok(())
