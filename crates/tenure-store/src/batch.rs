@@ -37,6 +37,9 @@ pub struct Batch {
     pub tasks: Vec<TaskIntent>,
     /// Decisions; those that exist (same instant and id: a replay) are left as they are.
     pub decisions: Vec<Decision>,
+    /// Subjects about whom all decisions are taken out, also those of this batch. The numbers of
+    /// those that were stored are not given again.
+    pub decisions_removed: Vec<SubjectId>,
     /// Changes of membership, in order; the last of a subject wins.
     pub memberships: Vec<MembershipChange>,
     /// Changes of enrollments, in order; the last of an enrollment wins.
@@ -125,6 +128,13 @@ pub struct TaskUpdate {
 }
 
 impl Batch {
+    /// The decisions to store: those about nobody whose decisions are taken out.
+    pub fn decisions_kept(&self) -> impl Iterator<Item = &Decision> {
+        self.decisions
+            .iter()
+            .filter(|decision| !self.decisions_removed.contains(&decision.subject))
+    }
+
     /// Adds another batch's writes after this one's, so that both go into one commit. The chunk
     /// stays this batch's; a later mark, plan or checkpoint wins over an earlier one.
     pub fn absorb(&mut self, mut later: Self) {
@@ -136,6 +146,7 @@ impl Batch {
         self.messages.append(&mut later.messages);
         self.tasks.append(&mut later.tasks);
         self.decisions.append(&mut later.decisions);
+        self.decisions_removed.append(&mut later.decisions_removed);
         self.memberships.append(&mut later.memberships);
         self.enrollments.append(&mut later.enrollments);
         self.health.append(&mut later.health);

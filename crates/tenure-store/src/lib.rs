@@ -199,7 +199,7 @@ pub trait Store: Send + Sync {
 
     /// Decisions in the order in which they were committed, from the one numbered `after + 1` on,
     /// each with its number; at most `limit`. The first ever committed is number 1, and there are
-    /// no gaps.
+    /// no gaps but where decisions were taken out.
     fn decisions_from(
         &self,
         after: u64,

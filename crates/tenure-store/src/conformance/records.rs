@@ -1,10 +1,11 @@
 //! Records of the shell, and decisions in the order of their commits.
 
+use tenure_core::decision::Decision;
 use tenure_core::time::Timestamp;
 
-use super::sample::{commit, decision};
+use super::sample::{account, commit, decision, person};
 use super::{Fresh, walk};
-use crate::query::RecordFilter;
+use crate::query::{DecisionFilter, RecordFilter, instant_cursor};
 use crate::row::Record;
 use crate::{Batch, Store};
 
@@ -111,4 +112,97 @@ pub fn decisions_are_numbered_in_the_order_of_their_commits(fresh: &mut dyn Fres
     assert_eq!(numbered(0, 10), [(1, 5), (2, 1), (3, 2), (4, 9)]);
     assert_eq!(numbered(1, 2), [(2, 1), (3, 2)]);
     assert_eq!(numbered(4, 10), []);
+}
+
+/// Decisions of twelve subjects by three programs, with instants in no order and of few values.
+fn scattered(from: u64, until: u64) -> Vec<Decision> {
+    let decisions = (from..until).map(|number| {
+        let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+        Decision {
+            subject: match mixed % 12 {
+                other @ 0..=2 => account(other.into()),
+                other => person(other.into()),
+            },
+            program: ["a", "b", "c"][(mixed / 12 % 3) as usize].into(),
+            ..decision(u128::from(mixed) << 8, (mixed / 36 % 50) as i64)
+        }
+    });
+    decisions.collect()
+}
+
+fn commit_decisions(store: &dyn Store, decisions: Vec<Decision>) {
+    let batch = Batch {
+        decisions,
+        ..Batch::default()
+    };
+    commit(store, &batch);
+}
+
+fn listed(store: &dyn Store, filter: &DecisionFilter) -> Vec<Decision> {
+    walk(
+        |page| store.decisions(filter, page).unwrap(),
+        |row| instant_cursor(row.at, row.id),
+    )
+}
+
+fn assert_listed(store: &dyn Store, mut all: Vec<Decision>) {
+    all.sort_by_key(|row| std::cmp::Reverse((row.at, row.id)));
+    all.dedup_by_key(|row| (row.at, row.id));
+    let subjects = [None, Some(person(5)), Some(account(1)), Some(person(99))];
+    for subject in subjects {
+        for program in [None, Some("a"), Some("c"), Some("none")] {
+            let filter = DecisionFilter {
+                subject,
+                program: program.map(Into::into),
+                outcome: None,
+            };
+            let wanted = all.iter().filter(|row| filter.admits(row));
+            let wanted: Vec<Decision> = wanted.cloned().collect();
+            assert_eq!(listed(store, &filter), wanted);
+        }
+    }
+    assert_eq!(store.check().unwrap(), [""; 0]);
+}
+
+pub fn decisions_are_found_whatever_the_order_of_their_instants(fresh: &mut dyn Fresh) {
+    // Commits of many sizes, of which some tell again what was told.
+    for (from, until) in [(0, 150), (150, 151), (140, 160), (160, 300), (0, 301)] {
+        commit_decisions(fresh.store(), scattered(from, until));
+        assert_listed(fresh.store(), scattered(0, until));
+    }
+    fresh.reopen();
+    assert_listed(fresh.store(), scattered(0, 301));
+    commit_decisions(fresh.store(), scattered(300, 350));
+    assert_listed(fresh.store(), scattered(0, 350));
+}
+
+pub fn decisions_about_a_subject_are_taken_out(fresh: &mut dyn Fresh) {
+    commit_decisions(fresh.store(), scattered(0, 200));
+    let end = fresh.store().decision_end().unwrap();
+    let gone = [person(5), account(1), person(99)];
+    let stays = |decision: &Decision| !gone.contains(&decision.subject);
+    let batch = Batch {
+        decisions: scattered(180, 250),
+        decisions_removed: gone.to_vec(),
+        ..Batch::default()
+    };
+    commit(fresh.store(), &batch);
+    let left = || scattered(0, 250).into_iter().filter(stays).collect();
+    assert_listed(fresh.store(), left());
+    fresh.reopen();
+    let store = fresh.store();
+    assert_listed(store, left());
+    let numbered = store.decisions_from(0, 1_000).unwrap();
+    assert!(numbered.iter().all(|(_, decision)| stays(decision)));
+    assert!(numbered.is_sorted_by(|a, b| a.0 < b.0), "numbers stay");
+    let added_count = store.decision_end().unwrap() - end;
+    let late = numbered.iter().filter(|(number, _)| *number > end);
+    assert_eq!(late.count() as u64, added_count);
+    // What is decided later about the same subject is kept.
+    let late = Decision {
+        subject: person(5),
+        ..decision(77, 1_000)
+    };
+    commit_decisions(store, vec![late.clone()]);
+    assert_listed(store, [left(), vec![late]].concat());
 }

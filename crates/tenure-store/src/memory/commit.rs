@@ -61,11 +61,12 @@ impl Data {
                 .entry(intent.id)
                 .or_insert_with(|| row::Task::new(intent.clone()));
         }
-        for decision in &batch.decisions {
+        self.remove_decisions(&batch.decisions_removed);
+        for decision in batch.decisions_kept() {
             let key = (decision.at, decision.id);
             if let std::collections::btree_map::Entry::Vacant(place) = self.decisions.entry(key) {
                 place.insert(decision.clone());
-                self.decision_order.push(key);
+                self.decision_order.push(Some(key));
             }
         }
         for change in &batch.memberships {
@@ -86,6 +87,17 @@ impl Data {
                 ..letter.clone()
             };
             self.dead_letters.insert(id, letter);
+        }
+    }
+
+    fn remove_decisions(&mut self, subjects: &[SubjectId]) {
+        if subjects.is_empty() {
+            return;
+        }
+        self.decisions
+            .retain(|_, decision| !subjects.contains(&decision.subject));
+        for place in &mut self.decision_order {
+            *place = place.filter(|key| self.decisions.contains_key(key));
         }
     }
 

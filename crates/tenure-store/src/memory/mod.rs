@@ -50,7 +50,8 @@ struct Data {
     suppressions: BTreeMap<u128, row::Refusal>,
     plans: BTreeMap<PlanVersion, row::PlanRow>,
     audit: BTreeMap<u64, AuditRow>,
-    decision_order: Vec<(Timestamp, DecisionId)>,
+    /// Empty where a decision was taken out.
+    decision_order: Vec<Option<(Timestamp, DecisionId)>>,
     records: BTreeMap<(Box<str>, Box<str>), row::Record>,
 }
 

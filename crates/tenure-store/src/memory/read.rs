@@ -313,7 +313,10 @@ impl Store for MemoryStore {
         let data = self.data();
         let keys = data.decision_order.iter().enumerate().skip(after as usize);
         Ok(keys
-            .filter_map(|(index, key)| Some((index as u64 + 1, data.decisions.get(key)?.clone())))
+            .filter_map(|(index, key)| {
+                let decision = data.decisions.get(key.as_ref()?)?;
+                Some((index as u64 + 1, decision.clone()))
+            })
             .take(limit)
             .collect())
     }
