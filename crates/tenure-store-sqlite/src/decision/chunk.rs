@@ -215,7 +215,7 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    pub(super) fn new(key: Key, before: Option<Place>) -> Self {
+    pub(super) fn new(key: &Key, before: Option<Place>) -> Self {
         Self {
             key: key.bytes(),
             before,

@@ -155,7 +155,7 @@ pub(crate) fn list(
 ) -> rusqlite::Result<Vec<Decision>> {
     let mut found = Vec::new();
     young.retain(|entry| after.is_none_or(|after| entry.place < after));
-    let mut walk = chunk::Walk::new(Key::of(filter), after);
+    let mut walk = chunk::Walk::new(&Key::of(filter), after);
     let mut blocks = block::Cache::new(connection);
     let mut last = None;
     while found.len() < page.row_count() {

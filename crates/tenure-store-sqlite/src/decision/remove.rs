@@ -49,7 +49,7 @@ fn entries_of(
     key: &Key,
 ) -> rusqlite::Result<Vec<Entry>> {
     let mut entries = waiting.entries(key, &BTreeSet::new());
-    let mut walk = chunk::Walk::new(key.clone(), None);
+    let mut walk = chunk::Walk::new(key, None);
     while walk.peek(connection)?.is_some() {
         entries.extend(walk.pop());
     }

@@ -127,7 +127,7 @@ impl Waiting {
                 waiting = Self::after(read, run_count);
             }
         }
-        let newest = chunk::Walk::new(Key::All, None).peek(connection)?;
+        let newest = chunk::Walk::new(&Key::All, None).peek(connection)?;
         let young = waiting.entries(&Key::All, &BTreeSet::new());
         let newest = newest.max(young.last().copied());
         waiting.newest_at = newest.map_or(i64::MIN, |entry| entry.place.at);
