@@ -7,7 +7,7 @@ use tenure_store::row::{Person, PlanRow};
 
 use crate::key::Bits;
 use crate::tally::Tally;
-use crate::{audit, decision, dedup, health, log, message, output, record, refusal, state};
+use crate::{audit, decision, dedup, erase, health, log, message, output, record, refusal, state};
 
 /// What is to be done in memory once a batch is durable.
 pub(crate) struct Applied {
@@ -32,11 +32,14 @@ pub(crate) fn apply(
     }
     message::insert(connection, &batch.messages, &mut tally)?;
     output::insert_tasks(connection, &batch.tasks)?;
-    let decisions = put_decisions(connection, waiting, batch)?;
+    let decisions = decision::put(connection, waiting, &batch.decisions, &batch.erased)?;
     output::change_members(connection, &batch.memberships, &mut tally)?;
     output::change_enrollments(connection, &batch.enrollments, &mut tally)?;
     health::insert(connection, &batch.health)?;
     output::insert_dead_letters(connection, &batch.dead_letters)?;
+    for (subject, root) in &batch.states_erased {
+        state::erase(connection, *subject, *root, &mut tally)?;
+    }
     if let Some(checkpoint) = &batch.checkpoint {
         state::checkpoint(connection, checkpoint, &mut tally)?;
     }
@@ -50,22 +53,18 @@ pub(crate) fn apply(
     }
     remove_dead_letters(connection, &batch.dead_letters_removed)?;
     record::apply(connection, batch)?;
+    for chunk in &batch.chunks_redacted {
+        log::replace(connection, chunk)?;
+    }
+    for erased in &batch.erased {
+        erase::erase(connection, *erased, &mut tally)?;
+    }
     audit::append(connection, &batch.audit)?;
     tally.store(connection)?;
     Ok(Applied {
         seen_row,
         decisions,
     })
-}
-
-fn put_decisions(
-    connection: &Connection,
-    waiting: &decision::Waiting,
-    batch: &Batch,
-) -> rusqlite::Result<decision::Change> {
-    let removed = decision::remove(connection, waiting, &batch.decisions_removed)?;
-    let kept: Vec<_> = batch.decisions_kept().collect();
-    decision::insert(connection, waiting, removed, &kept)
 }
 
 fn append(connection: &Connection, batch: &Batch) -> rusqlite::Result<Option<i64>> {

@@ -12,6 +12,7 @@ mod commit;
 mod connection;
 mod decision;
 mod dedup;
+mod erase;
 mod error;
 mod health;
 mod housekeeping;

@@ -10,17 +10,18 @@ use crate::decision::convert::convert;
 use crate::error::store_error;
 
 /// The migrations, in order; the first brings the schema to number 1.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("../migrations/0001_initial.sql"),
     include_str!("../migrations/0002_records_and_decision_order.sql"),
     include_str!("../migrations/0003_audit.sql"),
     include_str!("../migrations/0004_health_history.sql"),
     include_str!("../migrations/0005_held_out.sql"),
     include_str!("../migrations/0006_refusals_and_tasks.sql"),
-    include_str!("../migrations/0007_decision_blocks.sql"),
+    include_str!("../migrations/0007_message_channel.sql"),
+    include_str!("../migrations/0008_decision_blocks.sql"),
 ];
 /// The number at which decisions move into blocks, which takes more than SQL.
-const DECISION_BLOCKS: u32 = 7;
+const DECISION_BLOCKS: u32 = 8;
 
 /// Brings the schema up to date.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {

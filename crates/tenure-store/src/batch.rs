@@ -4,7 +4,7 @@ use tenure_core::decision::Decision;
 use tenure_core::effect::{
     EnrollmentChange, HealthRecord, MembershipChange, MessageIntent, TaskIntent,
 };
-use tenure_core::id::{EventId, MessageId, PersonId, SubjectId, TaskId};
+use tenure_core::id::{EventId, MessageId, PersonId, RootId, SubjectId, TaskId};
 use tenure_core::log::Position;
 use tenure_core::time::Timestamp;
 
@@ -37,9 +37,6 @@ pub struct Batch {
     pub tasks: Vec<TaskIntent>,
     /// Decisions; those that exist (same instant and id: a replay) are left as they are.
     pub decisions: Vec<Decision>,
-    /// Subjects about whom all decisions are taken out, also those of this batch. The numbers of
-    /// those that were stored are not given again.
-    pub decisions_removed: Vec<SubjectId>,
     /// Changes of membership, in order; the last of a subject wins.
     pub memberships: Vec<MembershipChange>,
     /// Changes of enrollments, in order; the last of an enrollment wins.
@@ -48,6 +45,10 @@ pub struct Batch {
     pub health: Vec<HealthRecord>,
     /// Log entries that could not be processed.
     pub dead_letters: Vec<row::DeadLetter>,
+
+    /// States to take out now, each only while it is kept under that root; of persons who are
+    /// erased.
+    pub states_erased: Vec<(SubjectId, RootId)>,
 
     /// States, brought up to one place of the log.
     pub checkpoint: Option<Checkpoint>,
@@ -71,6 +72,11 @@ pub struct Batch {
     /// Records to take out because they are older, as `(collection, those before)`.
     pub records_expired: Vec<(Box<str>, Timestamp)>,
 
+    /// Chunks of the log, each in the place of the one with its first position and count.
+    pub chunks_redacted: Vec<row::Chunk>,
+    /// What to forget of persons.
+    pub erased: Vec<Erased>,
+
     /// Entries of the audit trail; their numbers must follow the last.
     pub audit: Vec<AuditRow>,
 }
@@ -91,6 +97,19 @@ pub struct Checkpoint {
     pub timelines_joined: Vec<(SubjectId, SubjectId)>,
 }
 
+/// A person of whom nothing is to be left besides the log and the state: names, row, messages,
+/// tasks, memberships, enrollments, health, choices and timeline. Of decisions is left that they
+/// were taken ([`Decision::redacted`]), of suppressed addresses that they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Erased {
+    /// Who.
+    pub person: PersonId,
+    /// What is of a later instant stays: the person came back.
+    pub until: Timestamp,
+    /// Positions of the timeline after this one stay.
+    pub until_position: Position,
+}
+
 /// What dispatch did to a message.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MessageUpdate {
@@ -108,6 +127,8 @@ pub struct MessageUpdate {
     pub attempt_count: u32,
     /// Forget the recipient's address and the template data (it is final).
     pub forget: bool,
+    /// Key of the address that an attempt goes to; `None` leaves what is known.
+    pub sent_to: Option<u128>,
 }
 
 /// A task changed by a human: how it stands from now on.
@@ -128,13 +149,6 @@ pub struct TaskUpdate {
 }
 
 impl Batch {
-    /// The decisions to store: those about nobody whose decisions are taken out.
-    pub fn decisions_kept(&self) -> impl Iterator<Item = &Decision> {
-        self.decisions
-            .iter()
-            .filter(|decision| !self.decisions_removed.contains(&decision.subject))
-    }
-
     /// Adds another batch's writes after this one's, so that both go into one commit. The chunk
     /// stays this batch's; a later mark, plan or checkpoint wins over an earlier one.
     pub fn absorb(&mut self, mut later: Self) {
@@ -146,7 +160,6 @@ impl Batch {
         self.messages.append(&mut later.messages);
         self.tasks.append(&mut later.tasks);
         self.decisions.append(&mut later.decisions);
-        self.decisions_removed.append(&mut later.decisions_removed);
         self.memberships.append(&mut later.memberships);
         self.enrollments.append(&mut later.enrollments);
         self.health.append(&mut later.health);
@@ -160,6 +173,9 @@ impl Batch {
         self.records.append(&mut later.records);
         self.records_removed.append(&mut later.records_removed);
         self.records_expired.append(&mut later.records_expired);
+        self.states_erased.append(&mut later.states_erased);
+        self.chunks_redacted.append(&mut later.chunks_redacted);
+        self.erased.append(&mut later.erased);
         self.audit.append(&mut later.audit);
         match (&mut self.checkpoint, later.checkpoint) {
             (Some(mine), Some(mut theirs)) => {

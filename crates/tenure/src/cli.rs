@@ -4,9 +4,9 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     apply, audit, backtest, backup, breakers, clients, completions, connectors, dead_letters,
-    definitions, demo, diff, doctor, enrollments, export, generate, health, import, init, keys,
-    listing, login, messages, programs, restore, secrets, serve, settings, suppressions, templates,
-    test, topics, users, validate, webhooks, why,
+    definitions, demo, diff, doctor, enrollments, erase, export, generate, health, import, init,
+    keys, listing, login, messages, programs, restore, secrets, serve, settings, suppressions,
+    templates, test, topics, users, validate, webhooks, why,
 };
 
 /// Tenure: the customer retention engine that proves itself.
@@ -60,6 +60,8 @@ pub(crate) enum Command {
     /// List and show people
     #[command(subcommand)]
     People(listing::People),
+    /// Erase a person and all that was told about them
+    Erase(erase::Erase),
     /// List and show accounts
     #[command(subcommand)]
     Accounts(listing::Accounts),

@@ -5,6 +5,7 @@ mod audit;
 mod connectors;
 mod customer;
 mod definitions;
+mod erasure;
 mod flow;
 mod hosted;
 mod lists;
@@ -12,6 +13,7 @@ mod oauth;
 mod records;
 mod suppressions;
 mod topics;
+mod transfer;
 mod webhooks;
 
 use std::sync::{Arc, Mutex};
@@ -86,6 +88,7 @@ struct World {
     mailbox: Arc<Mailbox>,
     keys: Credentials,
     router: Router,
+    folder: tempfile::TempDir,
 }
 
 impl World {
@@ -116,11 +119,14 @@ impl World {
             [entropy; 16],
             metrics,
         );
+        let folder = tempfile::tempdir().unwrap();
+        let state = state.with_scratch(folder.path());
         Self {
             node,
             mailbox,
             keys,
             router: router(state),
+            folder,
         }
     }
 

@@ -89,13 +89,7 @@ impl Topics {
     ) -> Result<Portion, StoreError> {
         let end = self.store.decision_end()?;
         let found = self.store.decisions_from(after, limit)?;
-        // Fewer than asked for are all there are up to the end, where some may have been taken out.
-        let last = found.last().map_or(after, |(number, _)| *number);
-        let next = if found.len() < limit {
-            last.max(end)
-        } else {
-            last
-        };
+        let next = found.last().map_or(after, |(number, _)| *number);
         let mut records = Vec::with_capacity(found.len());
         for (number, decision) in found {
             let account = match decision.subject {

@@ -16,7 +16,7 @@ const CACHED_BLOCKS: usize = 64;
 /// A block, unpacked.
 pub(super) struct Block {
     first: u64,
-    /// The packed decisions; empty where one was taken out.
+    /// The packed decisions.
     slots: Vec<Vec<u8>>,
 }
 
@@ -46,19 +46,19 @@ impl Block {
         self.slot(number).is_some()
     }
 
-    /// The decision of this number, unless it is not in the block or was taken out.
+    /// The decision of this number, if it is in the block.
     pub(super) fn decision(&self, number: u64) -> rusqlite::Result<Option<Decision>> {
-        let slot = self.slot(number).filter(|slot| !slot.is_empty());
-        slot.map(|slot| unpack(slot)).transpose()
+        self.slot(number).map(|slot| unpack(slot)).transpose()
     }
 
-    /// Takes a decision out.
-    pub(super) fn clear(&mut self, number: u64) {
+    /// Puts a decision in the place of the one with its number.
+    pub(super) fn replace(&mut self, number: u64, decision: &Decision) -> rusqlite::Result<()> {
         let index = number.checked_sub(self.first);
         let index = index.and_then(|index| usize::try_from(index).ok());
         if let Some(slot) = index.and_then(|index| self.slots.get_mut(index)) {
-            slot.clear();
+            *slot = pack(decision)?;
         }
+        Ok(())
     }
 
     /// Writes the block in the place of the one stored.
@@ -123,20 +123,22 @@ pub(super) fn take_number(bytes: &mut &[u8]) -> Option<u64> {
 }
 
 /// Appends decisions, the first of which gets number `first`.
-pub(super) fn append(
+pub(super) fn append<'a>(
     connection: &Connection,
-    first: u64,
-    decisions: &[&Decision],
+    mut first: u64,
+    decisions: impl Iterator<Item = &'a Decision>,
 ) -> rusqlite::Result<()> {
-    for (index, part) in (0..).zip(decisions.chunks(BLOCK_DECISIONS)) {
-        let slots = part.iter().map(|decision| pack(*decision));
-        let block = Block {
-            first: first + index * BLOCK_DECISIONS as u64,
-            slots: slots.collect::<rusqlite::Result<_>>()?,
-        };
-        block.write(connection)?;
+    let mut packed = decisions.map(pack);
+    loop {
+        let part = packed.by_ref().take(BLOCK_DECISIONS);
+        let slots: Vec<_> = part.collect::<rusqlite::Result<_>>()?;
+        if slots.is_empty() {
+            return Ok(());
+        }
+        let next = first + slots.len() as u64;
+        Block { first, slots }.write(connection)?;
+        first = next;
     }
-    Ok(())
 }
 
 /// The number of the decision committed last.

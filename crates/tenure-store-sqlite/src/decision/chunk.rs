@@ -195,14 +195,6 @@ pub(super) fn remove(connection: &Connection, key: &Key, place: Place) -> rusqli
     Ok(())
 }
 
-/// Takes all entries of a key out.
-pub(super) fn clear(connection: &Connection, key: &Key) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("DELETE FROM decision_index WHERE key = ?1")?
-        .execute([key.bytes()])?;
-    Ok(())
-}
-
 /// Entries of a key, the newest first.
 pub(super) struct Walk {
     key: Vec<u8>,

@@ -23,7 +23,7 @@ pub(crate) fn convert(connection: &Connection) -> rusqlite::Result<()> {
         let decisions: Vec<Decision> = keys
             .map(|key| take(connection, key))
             .collect::<rusqlite::Result<_>>()?;
-        block::append(connection, first, &decisions.iter().collect::<Vec<_>>())?;
+        block::append(connection, first, decisions.iter())?;
     }
     drop(rows);
     drop(select);
@@ -59,7 +59,7 @@ fn append_unnumbered(connection: &Connection) -> rusqlite::Result<()> {
         }
         if part.len() == block::BLOCK_DECISIONS || is_over {
             let first = block::end(connection)? + 1;
-            block::append(connection, first, &part.iter().collect::<Vec<_>>())?;
+            block::append(connection, first, part.iter())?;
             part.clear();
         }
         if is_over {

@@ -9,20 +9,22 @@ pub(crate) mod block;
 pub(crate) mod check;
 mod chunk;
 pub(crate) mod convert;
-mod remove;
+mod redact;
 mod waiting;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
 
 use rusqlite::Connection;
 use tenure_core::decision::Decision;
 use tenure_core::id::{DecisionId, SubjectId};
 use tenure_core::time::Timestamp;
+use tenure_store::batch::Erased;
 use tenure_store::query::{DecisionFilter, Page};
 
 use crate::key::Subject;
 
-pub(crate) use remove::remove;
+use redact::Erasures;
 pub(crate) use waiting::{Change, Decisions, Waiting};
 
 /// A place in the order of lists: instant, then id.
@@ -86,21 +88,29 @@ impl Key {
     }
 }
 
-/// Writes decisions that are not there yet, and what of the index is due; gives what has to be
-/// done to `waiting` once the transaction is committed.
-pub(crate) fn insert(
+/// Writes decisions that are not there yet, redacts what is erased, and writes what of the index
+/// is due; gives what has to be done to `waiting` once the transaction is committed.
+pub(crate) fn put(
     connection: &Connection,
     waiting: &Waiting,
-    removed: BTreeSet<Place>,
-    decisions: &[&Decision],
+    decisions: &[Decision],
+    erased: &[Erased],
 ) -> rusqlite::Result<Change> {
-    let mut change = Change::new(removed);
-    let fresh = unknown(connection, waiting, &change, decisions)?;
+    let erasures = Erasures::new(erased);
+    if !erasures.is_empty() {
+        redact::redact(connection, waiting, &erasures)?;
+    }
+    let fresh = unknown(connection, waiting, decisions)?;
+    let fresh: Vec<Cow<'_, Decision>> = fresh
+        .into_iter()
+        .map(|decision| erasures.left(decision))
+        .collect();
+    let mut change = Change::new(erasures);
     if fresh.is_empty() {
         return Ok(change);
     }
     let first = block::end(connection)? + 1;
-    block::append(connection, first, &fresh)?;
+    block::append(connection, first, fresh.iter().map(AsRef::as_ref))?;
     let mut added: BTreeMap<Key, Vec<Entry>> = BTreeMap::new();
     for (number, decision) in (first..).zip(&fresh) {
         let place = Place::of(decision);
@@ -121,25 +131,23 @@ pub(crate) fn insert(
 fn unknown<'a>(
     connection: &Connection,
     waiting: &Waiting,
-    change: &Change,
-    decisions: &[&'a Decision],
+    decisions: &'a [Decision],
 ) -> rusqlite::Result<Vec<&'a Decision>> {
     // Time goes on, so most are later than everything stored and need no look.
     let mut doubtful: Vec<Place> = decisions
         .iter()
-        .map(|decision| Place::of(decision))
+        .map(Place::of)
         .filter(|place| place.at <= waiting.newest_at())
         .collect();
     doubtful.sort_unstable();
     let mut known: HashSet<Place> = HashSet::new();
     if !doubtful.is_empty() {
-        let young = waiting.entries(&Key::All, &change.removed);
+        let young = waiting.entries(&Key::All, &Erasures::default());
         known.extend(young.iter().map(|entry| entry.place));
         known.extend(chunk::present(connection, &Key::All, &doubtful)?);
     }
     Ok(decisions
         .iter()
-        .copied()
         .filter(|decision| known.insert(Place::of(decision)))
         .collect())
 }

@@ -12,6 +12,7 @@ use parking_lot::RwLock;
 use rusqlite::Connection;
 use tenure_store::StoreError;
 
+use super::redact::Erasures;
 use super::{Entry, Key, Place, block, chunk};
 use crate::error::store_error;
 
@@ -49,7 +50,7 @@ impl Decisions {
 
     /// Entries of a key, in order. Ask before a read begins: it then sees the rest written.
     pub(crate) fn entries(&self, key: &Key) -> Vec<Entry> {
-        self.waiting.read().entries(key, &BTreeSet::new())
+        self.waiting.read().entries(key, &Erasures::default())
     }
 
     /// Does what a commit, which is durable now, made of it.
@@ -80,7 +81,7 @@ pub(crate) struct Waiting {
 /// What a commit does to what waits.
 #[derive(Debug)]
 pub(crate) struct Change {
-    pub(super) removed: BTreeSet<Place>,
+    erasures: Erasures,
     pub(super) added: BTreeMap<Key, Vec<Entry>>,
     written: BTreeSet<Key>,
     turns: bool,
@@ -90,9 +91,9 @@ pub(crate) struct Change {
 }
 
 impl Change {
-    pub(super) fn new(removed: BTreeSet<Place>) -> Self {
+    pub(super) fn new(erasures: Erasures) -> Self {
         Self {
-            removed,
+            erasures,
             added: BTreeMap::new(),
             written: BTreeSet::new(),
             turns: false,
@@ -128,7 +129,7 @@ impl Waiting {
             }
         }
         let newest = chunk::Walk::new(&Key::All, None).peek(connection)?;
-        let young = waiting.entries(&Key::All, &BTreeSet::new());
+        let young = waiting.entries(&Key::All, &Erasures::default());
         let newest = newest.max(young.last().copied());
         waiting.newest_at = newest.map_or(i64::MIN, |entry| entry.place.at);
         Ok(waiting)
@@ -151,7 +152,7 @@ impl Waiting {
     fn write_all(&self, connection: &mut Connection, until: u64) -> rusqlite::Result<()> {
         let transaction = connection.transaction()?;
         for key in self.young.keys.keys() {
-            chunk::put(&transaction, key, &self.entries(key, &BTreeSet::new()))?;
+            chunk::put(&transaction, key, &self.entries(key, &Erasures::default()))?;
         }
         set_indexed(&transaction, until)?;
         transaction.commit()
@@ -162,12 +163,12 @@ impl Waiting {
         self.newest_at
     }
 
-    /// Entries of a key, in order, without those just taken out.
-    pub(super) fn entries(&self, key: &Key, removed: &BTreeSet<Place>) -> Vec<Entry> {
+    /// Entries of a key, in order, without those that are erased.
+    pub(super) fn entries(&self, key: &Key, erasures: &Erasures) -> Vec<Entry> {
         let both = [&self.old, &self.young];
         let found = both.into_iter().filter_map(|part| part.keys.get(key));
         let mut entries: Vec<Entry> = found.flatten().copied().collect();
-        entries.retain(|entry| !removed.contains(&entry.place));
+        entries.retain(|entry| !erasures.takes(key, entry));
         entries.sort_unstable();
         entries
     }
@@ -190,7 +191,7 @@ impl Waiting {
             !matches!(key, Key::Subject(_)) && self.entry_count(key) + entries.len() >= most
         });
         for (key, new) in long {
-            let mut entries = self.entries(&key, &change.removed);
+            let mut entries = self.entries(&key, &change.erasures);
             entries.extend(new);
             entries.sort_unstable();
             chunk::put(connection, &key, &entries)?;
@@ -217,7 +218,7 @@ impl Waiting {
         let due: Vec<Key> = left.by_ref().take(most).cloned().collect();
         let is_last = left.next().is_none();
         for key in due {
-            let entries = self.entries(&key, &change.removed);
+            let entries = self.entries(&key, &change.erasures);
             chunk::put(connection, &key, &entries)?;
             change.written.insert(key);
         }
@@ -233,10 +234,10 @@ impl Waiting {
             self.old.keys.remove(key);
             self.young.keys.remove(key);
         }
-        if !change.removed.is_empty() {
+        if !change.erasures.is_empty() {
             for part in [&mut self.old, &mut self.young] {
-                part.keys.retain(|_, entries| {
-                    entries.retain(|entry| !change.removed.contains(&entry.place));
+                part.keys.retain(|key, entries| {
+                    entries.retain(|entry| !change.erasures.takes(key, entry));
                     !entries.is_empty()
                 });
             }

@@ -71,6 +71,8 @@ macro_rules! conformance_suite {
             dispatch:
                 a_message_decided_again_is_left_as_it_is
                 due_messages_come_oldest_first_then_by_id
+                each_channel_has_its_own_messages_due
+                the_address_an_attempt_went_to_is_remembered_by_its_key
                 messages_named_in_except_are_left_out
                 an_update_changes_what_it_names
                 a_forgotten_message_has_no_address_and_no_data
@@ -104,7 +106,7 @@ macro_rules! conformance_suite {
                 records_are_paged_by_key_in_both_directions
                 decisions_are_numbered_in_the_order_of_their_commits
                 decisions_are_found_whatever_the_order_of_their_instants
-                decisions_about_a_subject_are_taken_out;
+                decisions_about_the_erased_stay_without_the_person;
             audit:
                 the_audit_trail_has_no_gaps
                 the_audit_trail_is_filtered_and_paged_newest_first;

@@ -1,10 +1,12 @@
 //! Records of the shell, and decisions in the order of their commits.
 
 use tenure_core::decision::Decision;
+use tenure_core::id::PersonId;
 use tenure_core::time::Timestamp;
 
 use super::sample::{account, commit, decision, person};
 use super::{Fresh, walk};
+use crate::batch::Erased;
 use crate::query::{DecisionFilter, RecordFilter, instant_cursor};
 use crate::row::Record;
 use crate::{Batch, Store};
@@ -148,7 +150,7 @@ fn listed(store: &dyn Store, filter: &DecisionFilter) -> Vec<Decision> {
 fn assert_listed(store: &dyn Store, mut all: Vec<Decision>) {
     all.sort_by_key(|row| std::cmp::Reverse((row.at, row.id)));
     all.dedup_by_key(|row| (row.at, row.id));
-    let subjects = [None, Some(person(5)), Some(account(1)), Some(person(99))];
+    let subjects = [None, Some(person(5)), Some(person(0)), Some(account(1))];
     for subject in subjects {
         for program in [None, Some("a"), Some("c"), Some("none")] {
             let filter = DecisionFilter {
@@ -176,33 +178,42 @@ pub fn decisions_are_found_whatever_the_order_of_their_instants(fresh: &mut dyn 
     assert_listed(fresh.store(), scattered(0, 350));
 }
 
-pub fn decisions_about_a_subject_are_taken_out(fresh: &mut dyn Fresh) {
+pub fn decisions_about_the_erased_stay_without_the_person(fresh: &mut dyn Fresh) {
+    let until = Timestamp(30);
+    let redacted = |decisions: Vec<Decision>| -> Vec<Decision> {
+        let left = decisions.into_iter().map(|decision| {
+            let is_erased = decision.subject == person(5) && decision.at <= until;
+            if is_erased {
+                decision.redacted()
+            } else {
+                decision
+            }
+        });
+        left.collect()
+    };
     commit_decisions(fresh.store(), scattered(0, 200));
-    let end = fresh.store().decision_end().unwrap();
-    let gone = [person(5), account(1), person(99)];
-    let stays = |decision: &Decision| !gone.contains(&decision.subject);
+    let before = fresh.store().decisions_from(0, 1_000).unwrap();
     let batch = Batch {
         decisions: scattered(180, 250),
-        decisions_removed: gone.to_vec(),
+        erased: vec![Erased {
+            person: PersonId(5),
+            until,
+            until_position: 0,
+        }],
         ..Batch::default()
     };
     commit(fresh.store(), &batch);
-    let left = || scattered(0, 250).into_iter().filter(stays).collect();
-    assert_listed(fresh.store(), left());
+    assert_listed(fresh.store(), redacted(scattered(0, 250)));
     fresh.reopen();
     let store = fresh.store();
-    assert_listed(store, left());
-    let numbered = store.decisions_from(0, 1_000).unwrap();
-    assert!(numbered.iter().all(|(_, decision)| stays(decision)));
-    assert!(numbered.is_sorted_by(|a, b| a.0 < b.0), "numbers stay");
-    let added_count = store.decision_end().unwrap() - end;
-    let late = numbered.iter().filter(|(number, _)| *number > end);
-    assert_eq!(late.count() as u64, added_count);
-    // What is decided later about the same subject is kept.
-    let late = Decision {
-        subject: person(5),
-        ..decision(77, 1_000)
+    assert_listed(store, redacted(scattered(0, 250)));
+    let after = store.decisions_from(0, before.len()).unwrap();
+    let places = |all: &[(u64, Decision)]| -> Vec<_> {
+        let places = all.iter().map(|(number, row)| (*number, row.at, row.id));
+        places.collect()
     };
-    commit_decisions(store, vec![late.clone()]);
-    assert_listed(store, [left(), vec![late]].concat());
+    assert_eq!(places(&after), places(&before), "numbers and places stay");
+    commit_decisions(store, scattered(250, 300));
+    let late = scattered(250, 300);
+    assert_listed(store, [redacted(scattered(0, 250)), late].concat());
 }

@@ -5,7 +5,7 @@ use tenure_core::time::Timestamp;
 
 use super::Data;
 use crate::audit;
-use crate::batch::{Batch, Checkpoint};
+use crate::batch::{Batch, Checkpoint, Erased};
 use crate::{StoreError, row};
 
 impl Data {
@@ -22,10 +22,23 @@ impl Data {
             self.progress.applied = mark;
         }
         self.put_output(batch);
+        for (subject, root) in &batch.states_erased {
+            if self.roots.get(subject) == Some(root) {
+                self.remove_state(*subject);
+            }
+        }
         if let Some(checkpoint) = &batch.checkpoint {
             self.put_checkpoint(checkpoint);
         }
         self.put_updates(batch);
+        for chunk in &batch.chunks_redacted {
+            if let Some(kept) = self.chunks.get_mut(&chunk.first) {
+                kept.bytes.clone_from(&chunk.bytes);
+            }
+        }
+        for erased in &batch.erased {
+            self.erase(*erased);
+        }
         let entries = batch.audit.iter().map(|row| (row.seq, row.clone()));
         self.audit.extend(entries);
         Ok(())
@@ -61,12 +74,11 @@ impl Data {
                 .entry(intent.id)
                 .or_insert_with(|| row::Task::new(intent.clone()));
         }
-        self.remove_decisions(&batch.decisions_removed);
-        for decision in batch.decisions_kept() {
+        for decision in &batch.decisions {
             let key = (decision.at, decision.id);
             if let std::collections::btree_map::Entry::Vacant(place) = self.decisions.entry(key) {
                 place.insert(decision.clone());
-                self.decision_order.push(Some(key));
+                self.decision_order.push(key);
             }
         }
         for change in &batch.memberships {
@@ -87,17 +99,6 @@ impl Data {
                 ..letter.clone()
             };
             self.dead_letters.insert(id, letter);
-        }
-    }
-
-    fn remove_decisions(&mut self, subjects: &[SubjectId]) {
-        if subjects.is_empty() {
-            return;
-        }
-        self.decisions
-            .retain(|_, decision| !subjects.contains(&decision.subject));
-        for place in &mut self.decision_order {
-            *place = place.filter(|key| self.decisions.contains_key(key));
         }
     }
 
@@ -182,6 +183,50 @@ impl Data {
             self.dead_letters.remove(id);
         }
         self.put_records(batch);
+    }
+
+    fn erase(&mut self, erased: Erased) {
+        let (person, until) = (erased.person, erased.until);
+        let subject = SubjectId::Person(person);
+        self.identities.retain(|_, bound| *bound != person);
+        self.persons.remove(&person);
+        let is_theirs = |message: &row::Message| {
+            let intent = &message.intent;
+            (intent.person == Some(person) || intent.subject == subject)
+                && intent.decided_at <= until
+        };
+        let gone: Vec<_> = self
+            .messages
+            .extract_if(.., |_, message| is_theirs(message))
+            .collect();
+        for (id, message) in gone {
+            self.pending.remove(&(message.due_at, id));
+        }
+        self.tasks
+            .retain(|_, task| task.intent.subject != subject || task.intent.created_at > until);
+        for decision in self.decisions.values_mut() {
+            if decision.subject == subject && decision.at <= until {
+                *decision = decision.clone().redacted();
+            }
+        }
+        for members in self.members.values_mut() {
+            if members.get(&subject).is_some_and(|since| *since <= until) {
+                members.remove(&subject);
+            }
+        }
+        self.enrollments
+            .retain(|_, row| row.subject != subject || row.entered_at > until);
+        self.health
+            .retain(|(whose, at, _), _| *whose != subject || *at > until);
+        if let Some(positions) = self.timelines.get_mut(&subject) {
+            positions.retain(|position| *position > erased.until_position);
+        }
+        self.suppressions.retain(|_, refusal| {
+            refusal.person != Some(person) || refusal.kind == row::RefusalKind::Address
+        });
+        for refusal in self.suppressions.values_mut() {
+            refusal.person = refusal.person.filter(|whose| *whose != person);
+        }
     }
 
     fn put_records(&mut self, batch: &Batch) {

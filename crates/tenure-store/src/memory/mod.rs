@@ -50,8 +50,7 @@ struct Data {
     suppressions: BTreeMap<u128, row::Refusal>,
     plans: BTreeMap<PlanVersion, row::PlanRow>,
     audit: BTreeMap<u64, AuditRow>,
-    /// Empty where a decision was taken out.
-    decision_order: Vec<Option<(Timestamp, DecisionId)>>,
+    decision_order: Vec<(Timestamp, DecisionId)>,
     records: BTreeMap<(Box<str>, Box<str>), row::Record>,
 }
 

@@ -1,6 +1,5 @@
 -- Decisions in the order of their commits, in blocks: `first` is the number of the first, `bytes`
--- holds `count` of them, each after its length (0: taken out), packed if that is shorter than
--- `plain_len`.
+-- holds `count` of them, each after its length, packed if that is shorter than `plain_len`.
 ALTER TABLE decision_block RENAME TO decision_block_old;
 CREATE TABLE decision_block (
     first INTEGER PRIMARY KEY,
