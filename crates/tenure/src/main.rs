@@ -9,6 +9,7 @@ mod files;
 mod import;
 mod logins;
 mod output;
+mod passwords;
 mod server;
 mod settings;
 
