@@ -6,13 +6,14 @@
 //! recognised. Each connector works on a thread of its own, so one that hangs holds up no other, and after a failure it
 //! pauses for longer and longer.
 //!
-//! Secrets are not in the store: they come from outside, by the connector's name.
+//! Secrets are not kept with the rest: they are sealed, and asked for by the connector's name when it is opened.
 
 mod config;
 mod lists;
 mod pull;
 mod push;
 mod run;
+mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -46,7 +47,7 @@ pub use push::{PUSH_SUBJECTS_MAX, PushReport, PushRequest, PushRow};
 /// Collection of what connectors are set up as.
 const CONFIGS: &str = "connector";
 
-/// Secrets of connectors, kept outside the store.
+/// Secrets of connectors.
 pub trait ConnectorSecrets: Send + Sync {
     /// The secret settings of a connector, by name. The error is for people and holds no secret.
     fn of(&self, connector: &str) -> Result<BTreeMap<String, String>, String>;
@@ -190,8 +191,15 @@ impl Connectors {
     pub fn remove(&self, name: &str, by: &Actor) -> Result<(), AppError> {
         let _changing = self.changing.lock();
         let config = self.config(name)?;
+        let sealed = secrets::sealed_name(name);
         let mut batch = Batch {
-            records_removed: vec![(CONFIGS.into(), name.into())],
+            records_removed: vec![
+                (CONFIGS.into(), name.into()),
+                (
+                    crate::access::seal::COLLECTION.into(),
+                    sealed.as_str().into(),
+                ),
+            ],
             audit: vec![
                 Change::new("connector.remove", name)
                     .before(json!(config))
