@@ -10,6 +10,7 @@ mod flow;
 mod hosted;
 mod lists;
 mod oauth;
+mod receipts;
 mod records;
 mod setup;
 mod suppressions;

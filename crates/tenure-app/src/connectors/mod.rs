@@ -224,6 +224,19 @@ impl Connectors {
         Ok(tested.map_err(|fault| fault.to_string()))
     }
 
+    /// With what Twilio signs what it reports to a connector.
+    pub(crate) fn twilio_token(&self, name: &str) -> Result<String, AppError> {
+        let unknown = || AppError::NotFound {
+            what: "Twilio connector",
+            name: name.chars().take(80).collect(),
+        };
+        if self.config(name)?.kind != "twilio" {
+            return Err(unknown());
+        }
+        let mut secrets = self.secrets.read().of(name).map_err(AppError::Conflict)?;
+        secrets.remove("auth_token").ok_or_else(unknown)
+    }
+
     fn config(&self, name: &str) -> Result<Config, AppError> {
         self.kept_one(CONFIGS, name)?
             .ok_or_else(|| AppError::NotFound {
