@@ -91,7 +91,6 @@ impl Node {
         let (state, name, reason) = match status {
             // Reports may come in any order: what has arrived stays so.
             _ if message.state == MessageState::Delivered => return Ok(()),
-            Status::Underway => return Ok(()),
             Status::Sent if message.state == MessageState::Unknown => {
                 let update = settled_as(
                     message,
@@ -108,7 +107,7 @@ impl Node {
                     Vec::new(),
                 );
             }
-            Status::Sent => return Ok(()),
+            Status::Underway | Status::Sent => return Ok(()),
             Status::Delivered => {
                 let told = "the carrier says so".to_owned();
                 (MessageState::Delivered, "message_delivered", told)
