@@ -10,6 +10,7 @@
 
 mod config;
 mod lists;
+mod outage;
 mod pull;
 mod push;
 mod run;
@@ -31,6 +32,7 @@ use tenure_store::row::Record;
 use tenure_store::{Batch, Page, Store, StoreError};
 
 use crate::access::{Actor, Change};
+use crate::breakers::Breakers;
 use crate::clock::Clock;
 use crate::error::AppError;
 use crate::live::Live;
@@ -40,6 +42,8 @@ use crate::writer::WriterHandle;
 pub use tenure_connectors::provider::{Mode, Need, kinds};
 
 pub use config::{Config, ListBinding, MAX_CONNECTORS};
+pub(crate) use outage::BREAKER_PREFIX;
+
 pub use lists::{Followed, ListProgress};
 pub use pull::{PullFrom, Pulled, StreamProgress};
 pub use push::{PUSH_SUBJECTS_MAX, PushReport, PushRequest, PushRow};
@@ -70,6 +74,7 @@ pub struct Connectors {
     salt: Salt,
     network: Network,
     secrets: RwLock<Arc<dyn ConnectorSecrets>>,
+    breakers: Arc<Breakers>,
     /// Opened ones, which know their rate and their token.
     opened: Mutex<BTreeMap<String, Arc<dyn Connector>>>,
     /// What somebody works on: a stream, or the lists of a connector.
@@ -107,6 +112,7 @@ impl Connectors {
             salt,
             network,
             secrets: RwLock::new(Arc::new(NoSecrets)),
+            breakers: Arc::default(),
             opened: Mutex::default(),
             in_hand: Mutex::default(),
             changing: Mutex::default(),
