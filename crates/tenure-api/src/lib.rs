@@ -9,6 +9,7 @@ mod long_work;
 mod oauth;
 mod page;
 pub mod problem;
+mod receipts;
 mod rest;
 mod telemetry;
 
@@ -167,6 +168,7 @@ pub fn router(state: ApiState) -> Router {
         .merge(oauth::routes(state.clone()))
         .merge(rest::routes(&state))
         .merge(docs::routes())
+        .merge(receipts::routes(state.clone()))
         .merge(hosted::routes(state))
         .fallback(|| async { Problem::new(Code::NotFound, "there is nothing at this path") })
         .method_not_allowed_fallback(|| async {

@@ -285,6 +285,7 @@ fn connecting(guarded: Guarded) -> Guarded {
         .routes(Scope::Admin, routes!(connectors::set))
         .routes(Scope::DefinitionsRead, routes!(connectors::show))
         .routes(Scope::Admin, routes!(connectors::remove))
+        .own(Scope::Admin, routes!(connectors::set_secret))
         .routes(Scope::Admin, routes!(connectors::test))
         .routes(Scope::ProfilesWrite, routes!(connectors::pull))
         .routes(Scope::Admin, routes!(connectors::push))
