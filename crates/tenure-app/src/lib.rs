@@ -18,6 +18,7 @@ pub mod error;
 pub mod idempotency;
 pub mod identity;
 pub mod journal;
+pub mod lift;
 pub mod live;
 pub mod node;
 pub mod publish;

@@ -1,20 +1,18 @@
 //! What customer-success systems ask and tell about one customer.
 
-use std::collections::BTreeMap;
-
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tenure_app::customer::{
-    Considered, Known, Performance, Recommended, Recovery, RecoveryState, Risk, Standing,
-    StartRecovery, Targets, Trigger, TriggerKind, Triggered,
+    Considered, Known, Recommended, Recovery, RecoveryState, Risk, Standing, StartRecovery,
+    Targets, Trigger, TriggerKind, Triggered,
 };
 use tenure_core::id::RecoveryId;
 use tenure_core::time::Timestamp;
 
 use super::params::{Input, Params};
 use super::rows::DecisionRow;
-use super::{Answer, answer, query};
+use super::{Answer, answer};
 use crate::ApiState;
 use crate::problem::{Code, Problem};
 
@@ -43,7 +41,7 @@ impl From<Known<f64>> for Figure {
 }
 
 impl Figure {
-    fn unknown(reason: &str) -> Self {
+    pub(super) fn unknown(reason: &str) -> Self {
         Known::not(reason).into()
     }
 }
@@ -228,171 +226,6 @@ pub(super) async fn trigger(
     answer(&state, move |node| {
         let triggered = node.trigger(&customer_id, &trigger, fallback)?;
         Ok(shown(customer_id, triggered))
-    })
-    .await
-}
-
-/// Subjects and how many of them reached the goal.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct GroupRow {
-    entered_count: u64,
-    goal_count: u64,
-    /// Null while nobody entered.
-    goal_rate: Option<f64>,
-}
-
-impl From<tenure_app::customer::Group> for GroupRow {
-    fn from(group: tenure_app::customer::Group) -> Self {
-        let rate = group.goal_count as f64 / group.entered_count as f64;
-        Self {
-            entered_count: group.entered_count,
-            goal_count: group.goal_count,
-            goal_rate: (group.entered_count > 0).then_some(rate),
-        }
-    }
-}
-
-/// What came of a step.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct StepRow {
-    step: String,
-    /// Decisions by outcome.
-    outcomes: BTreeMap<&'static str, u64>,
-    /// Messages by state.
-    messages: BTreeMap<&'static str, u64>,
-    /// Messages that went out (sent or delivered).
-    sent_count: u64,
-    /// Messages whose arrival a receipt confirms.
-    delivered_count: u64,
-    /// Messages a human opened.
-    opened_count: u64,
-    /// Messages a human clicked in; clicks of security gateways do not count.
-    clicked_count: u64,
-}
-
-/// An arm of a branch or split.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct VariantRow {
-    step: String,
-    variant: String,
-    result: GroupRow,
-}
-
-/// An interval.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct Interval {
-    low: Option<f64>,
-    high: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-}
-
-/// The parts of return on investment.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct ReturnRow {
-    revenue_kept_or_gained: Figure,
-    cost_of_messages: Figure,
-    cost_of_incentives: Figure,
-    cost_of_hours: Figure,
-}
-
-/// What came of a program.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct PerformanceRow {
-    campaign_id: String,
-    /// Those the program acted for.
-    treated: GroupRow,
-    /// Those left alone to know the difference.
-    held_out: GroupRow,
-    sent_count: u64,
-    delivered_count: u64,
-    opened_count: u64,
-    clicked_count: u64,
-    /// Goal rate of the treated minus that of the held out.
-    lift: Figure,
-    /// 95% interval of the lift; valid when looked at once.
-    lift_interval: Interval,
-    steps: Vec<StepRow>,
-    variants: Vec<VariantRow>,
-    /// Health after, minus before, against the hold-out.
-    health_change: Figure,
-    return_on_investment: ReturnRow,
-    /// Whether everything was counted, else only the latest 500 000 decisions and messages.
-    complete: bool,
-    /// Whether opens and clicks were counted over the program's whole life.
-    opens_complete: bool,
-}
-
-fn performance_row(campaign_id: String, found: Performance) -> PerformanceRow {
-    let steps: Vec<StepRow> = found
-        .steps
-        .into_iter()
-        .map(|(step, result)| {
-            let of = |state: &str| result.messages.get(state).copied().unwrap_or_default();
-            StepRow {
-                step,
-                sent_count: of("sent") + of("delivered"),
-                delivered_count: of("delivered"),
-                opened_count: result.opened_count,
-                clicked_count: result.clicked_count,
-                outcomes: result.outcomes,
-                messages: result.messages,
-            }
-        })
-        .collect();
-    let sum = |count: fn(&StepRow) -> u64| steps.iter().map(count).sum();
-    let interval = found.lift_interval;
-    let no_revenue = "no revenue is attributed to programs yet";
-    let no_cost = "no cost is told to Tenure";
-    PerformanceRow {
-        campaign_id,
-        treated: found.treated.into(),
-        held_out: found.held_out.into(),
-        sent_count: sum(|row| row.sent_count),
-        delivered_count: sum(|row| row.delivered_count),
-        opened_count: sum(|row| row.opened_count),
-        clicked_count: sum(|row| row.clicked_count),
-        lift: found.lift.into(),
-        lift_interval: Interval {
-            low: interval.value.map(|(low, _)| low),
-            high: interval.value.map(|(_, high)| high),
-            reason: interval.reason,
-        },
-        variants: found
-            .arms
-            .into_iter()
-            .map(|arm| VariantRow {
-                step: arm.step,
-                variant: arm.arm,
-                result: arm.group.into(),
-            })
-            .collect(),
-        steps,
-        health_change: Figure::unknown("no history of health is kept for this program"),
-        return_on_investment: ReturnRow {
-            revenue_kept_or_gained: Figure::unknown(no_revenue),
-            cost_of_messages: Figure::unknown(no_cost),
-            cost_of_incentives: Figure::unknown(no_cost),
-            cost_of_hours: Figure::unknown(no_cost),
-        },
-        complete: found.complete,
-        opens_complete: found.opens_complete,
-    }
-}
-
-/// What came of a program, against its hold-out.
-#[utoipa::path(get, path = "/cs-marketing/performance/{campaign_id}", params(("campaign_id" = String, Path, description = "The program's name")),
-    responses((status = 200, body = PerformanceRow)))]
-pub(super) async fn performance(
-    State(state): State<ApiState>,
-    Path(campaign_id): Path<String>,
-    params: Params,
-) -> Answer<PerformanceRow> {
-    params.only(&[])?;
-    answer(&state, move |node| {
-        node.program(&campaign_id)?;
-        let found = query(node).performance(&campaign_id)?;
-        Ok(performance_row(campaign_id, found))
     })
     .await
 }

@@ -13,6 +13,7 @@ mod guard;
 mod health;
 mod idempotency;
 mod params;
+mod performance;
 mod person_export;
 mod programs;
 mod records;
@@ -226,7 +227,7 @@ fn extending(guarded: Guarded) -> Guarded {
         .routes(Scope::DefinitionsRead, routes!(signals::templates))
         .exports(Scope::Admin, routes!(person_export::export))
         .routes(Scope::CsMarketingWrite, routes!(customer::trigger))
-        .routes(Scope::CsMarketingRead, routes!(customer::performance))
+        .routes(Scope::CsMarketingRead, routes!(performance::performance))
         .routes(Scope::CsRetentionRead, routes!(customer::risk))
         .routes(Scope::CsRetentionWrite, routes!(customer::start_recovery))
         .routes(Scope::CsRetentionRead, routes!(customer::recovery))

@@ -25,6 +25,7 @@ pub(crate) mod login;
 pub(crate) mod messages;
 pub(crate) mod programs;
 pub(crate) mod restore;
+pub(crate) mod results;
 pub(crate) mod secrets;
 pub(crate) mod serve;
 pub(crate) mod settings;
@@ -51,6 +52,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Diff(args) => diff::run(&args),
         Command::Validate(args) => validate::run(&args),
         Command::Test(args) => test::run(&args),
+        Command::Results(args) => results::run(&args),
         Command::Why(args) => why::run(&args),
         Command::Backtest(args) => backtest::run(&args),
         Command::Health(args) => health::run(&args),
