@@ -17,6 +17,7 @@ pub mod dispatch;
 pub mod error;
 pub mod idempotency;
 pub mod identity;
+pub mod jobs;
 pub mod journal;
 pub mod lift;
 pub mod live;

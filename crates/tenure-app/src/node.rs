@@ -24,6 +24,7 @@ use crate::connectors::Connectors;
 use crate::dispatch::{DispatchSettings, Dispatcher};
 use crate::error::AppError;
 use crate::idempotency::KeysInHand;
+use crate::jobs::{Jobs, SLOTS};
 use crate::journal::Journal;
 use crate::live::Live;
 use crate::receipts::Traffic;
@@ -76,6 +77,7 @@ pub struct Node {
     webhooks: Arc<Webhooks>,
     dispatcher: Arc<Dispatcher>,
     connectors: Arc<Connectors>,
+    jobs: Jobs,
     refusals: Arc<Refusals>,
     /// One publication at a time.
     pub(crate) publishing: Mutex<()>,
@@ -110,6 +112,12 @@ impl Node {
         threads.extend(node.webhooks.start()?);
         threads.push(node.connectors.start()?);
         let keeper = Arc::clone(&node);
+        node.jobs.recover()?;
+        for slot in 0..SLOTS {
+            let runner = Arc::clone(&node);
+            let name = format!("job-{slot}");
+            threads.push(spawn(&name, move || runner.jobs.run(&runner))?);
+        }
         threads.push(spawn("housekeeping", move || keeper.run_housekeeping())?);
         *node.threads.lock() = threads;
         Ok(node)
@@ -118,7 +126,9 @@ impl Node {
     /// Opens a node that works only when it is stepped, on the caller's thread: for the simulator
     /// and for tests.
     pub fn open_inline(parts: Parts) -> Result<Arc<Self>, AppError> {
-        Self::open(parts, true).map(|opened| opened.node)
+        let node = Self::open(parts, true)?.node;
+        node.jobs.recover()?;
+        Ok(node)
     }
 
     fn open(parts: Parts, inline: bool) -> Result<Opened, AppError> {
@@ -160,6 +170,7 @@ impl Node {
         let mut worker = Some(worker);
         let inline_worker = worker.take_if(|_| inline).map(Mutex::new);
         let access = Access::open(store.as_ref())?;
+        let jobs = Jobs::new(Arc::clone(&store), handle.clone(), Arc::clone(&clock));
         let node = Arc::new_cyclic(|me| Self {
             me: me.clone(),
             store,
@@ -175,6 +186,7 @@ impl Node {
             webhooks: Arc::new(webhooks),
             dispatcher,
             connectors,
+            jobs,
             refusals,
             publishing: Mutex::new(()),
             tasks: Mutex::new(()),
@@ -199,6 +211,7 @@ impl Node {
         self.dispatcher.stop();
         self.webhooks.stop();
         self.connectors.stop();
+        self.jobs.stop();
         self.journal.nudge();
         let threads = std::mem::take(&mut *self.threads.lock());
         for thread in threads {
@@ -260,6 +273,17 @@ impl Node {
     /// Connectors to CRM, marketing, support and chat systems.
     pub fn connectors(&self) -> &Arc<Connectors> {
         &self.connectors
+    }
+
+    /// Work that takes longer than a request.
+    pub fn jobs(&self) -> &Jobs {
+        &self.jobs
+    }
+
+    /// Runs the next job that is queued, on the caller's thread; false if there is none. For
+    /// inline nodes.
+    pub fn step_jobs(&self) -> Result<bool, AppError> {
+        self.jobs.run_next(self)
     }
 
     /// The workspace's secret for derived ids.
@@ -505,7 +529,8 @@ impl Node {
                 let expired = self
                     .webhooks
                     .expire(now)
-                    .and_then(|()| self.expire_keys(now));
+                    .and_then(|()| self.expire_keys(now))
+                    .and_then(|()| self.jobs.expire(now));
                 if let Err(error) = expired {
                     telemetry::webhooks_failed(&error);
                 }

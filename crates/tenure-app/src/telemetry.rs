@@ -94,6 +94,16 @@ pub fn webhook_attempted(delivered: bool, duration_ms: u64) {
     histogram!("tenure_webhook_seconds").record(duration_ms as f64 / 1_000.0);
 }
 
+/// A job ended, in this state.
+pub fn job_ended(kind: &str, state: &'static str) {
+    counter!("tenure_jobs_total", "kind" => kind.to_owned(), "state" => state).increment(1);
+}
+
+/// Jobs could not be read from or written to the store.
+pub fn jobs_failed(error: &AppError) {
+    tracing::error!(%error, "jobs wait; they are tried again");
+}
+
 /// Pushing of topics could not read or write the store.
 pub fn webhooks_failed(error: &AppError) {
     tracing::error!(%error, "webhooks wait; they are tried again");

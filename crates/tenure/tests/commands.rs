@@ -438,3 +438,26 @@ fn templates_definitions_and_suppressions_are_steered_from_the_shell() {
 fn text_of(output: &Output) -> String {
     text(&output.stdout) + &text(&output.stderr)
 }
+
+#[cfg(unix)]
+#[test]
+fn nobody_but_its_owner_can_look_into_a_new_data_folder() {
+    use std::fs::{Permissions, metadata, set_permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let name = data.display().to_string();
+    assert!(run(&["init", "--data", &name, "--json"]).status.success());
+    let open_to_others =
+        |path: &std::path::Path| metadata(path).unwrap().permissions().mode() & 0o077;
+    assert_eq!(open_to_others(&data), 0);
+    assert_eq!(open_to_others(&data.join("tenure.db")), 0);
+
+    let doctor = run(&["doctor", "--data", &name]);
+    assert!(doctor.status.success(), "{}", text(&doctor.stdout));
+    set_permissions(&data, Permissions::from_mode(0o755)).unwrap();
+    let doctor = run(&["doctor", "--data", &name]);
+    assert!(!doctor.status.success());
+    assert!(text(&doctor.stdout).contains("chmod 700"));
+}

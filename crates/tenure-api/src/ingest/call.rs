@@ -200,7 +200,7 @@ fn require_subject(raw: &RawCall<'_>, cx: &Circumstances<'_>, who: &mut Who) -> 
 }
 
 fn nobody() -> Fault {
-    Fault::new("userId", "userId or anonymousId is required")
+    Fault::new("userId", "or `anonymousId` is required")
 }
 
 fn identify(raw: &RawCall<'_>, cx: &Circumstances<'_>, who: &mut Who) -> Result<CallKind, Fault> {

@@ -73,6 +73,11 @@ impl Guarded {
         self.add(scope, Trail::Export, routes)
     }
 
+    /// Likewise, for use cases that write their own entry, in the commit of the change.
+    pub(super) fn own(self, scope: Scope, routes: UtoipaMethodRouter<ApiState>) -> Self {
+        self.add(scope, Trail::Own, routes)
+    }
+
     /// Likewise, for changes of who may do what: those write their own entry.
     pub(super) fn access(self, routes: UtoipaMethodRouter<ApiState>) -> Self {
         self.add(Scope::Admin, Trail::Own, routes)

@@ -12,6 +12,7 @@ mod flow;
 mod guard;
 mod health;
 mod idempotency;
+mod jobs;
 mod params;
 mod performance;
 mod person_export;
@@ -106,6 +107,7 @@ fn documented(state: Option<&ApiState>) -> Guarded {
         definition_operations,
         access_operations,
         connecting,
+        long_work,
         extending,
         telling,
     ];
@@ -254,6 +256,14 @@ fn telling(guarded: Guarded) -> Guarded {
         .routes(Scope::Admin, routes!(webhooks::deliveries))
         .routes(Scope::Admin, routes!(breakers::list))
         .routes(Scope::Admin, routes!(breakers::reset))
+}
+
+/// What takes longer than a request.
+fn long_work(guarded: Guarded) -> Guarded {
+    guarded
+        .routes(Scope::DefinitionsRead, routes!(jobs::list))
+        .routes(Scope::DefinitionsRead, routes!(jobs::show))
+        .own(Scope::DefinitionsWrite, routes!(jobs::cancel))
 }
 
 /// The operations on connectors.

@@ -112,6 +112,10 @@ fn of_folder(data: &Path) -> Vec<Finding> {
             result: mail,
         },
         Finding {
+            what: "access",
+            result: access(data),
+        },
+        Finding {
             what: "disk",
             result: free_bytes(data)
                 .map_err(|error| format!("cannot be asked: {error}"))
@@ -189,6 +193,30 @@ fn gauge(metrics: &str, name: &str) -> Option<f64> {
         let value = line.strip_prefix(name)?.strip_prefix(' ')?;
         value.trim().parse().ok()
     })
+}
+
+/// Permissions of everybody but the owner.
+#[cfg(unix)]
+const OTHERS: u32 = 0o077;
+
+/// Whether others on this machine can look into the folder. It holds personal data and keys.
+#[cfg(unix)]
+fn access(data: &Path) -> Result<String, String> {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = std::fs::metadata(data).map_err(|error| format!("cannot be asked: {error}"))?;
+    let open_to_others = folder.permissions().mode() & OTHERS;
+    if open_to_others == 0 {
+        return Ok("only for its owner".to_owned());
+    }
+    Err(format!(
+        "others on this machine may look into {0}, which holds personal data and keys; `chmod 700 {0}`",
+        data.display()
+    ))
+}
+
+#[cfg(not(unix))]
+fn access(_: &Path) -> Result<String, String> {
+    Ok("not looked at on this system".to_owned())
 }
 
 fn disk(free: u64) -> Result<String, String> {
