@@ -26,6 +26,7 @@ pub mod publish;
 pub mod query;
 pub mod receipts;
 pub mod refusals;
+pub mod risk;
 pub mod roots;
 pub mod sentiment;
 pub mod suppressions;

@@ -5,6 +5,8 @@
 //! periods, else a fold of rows. The one with the smallest log loss is calibrated on the same unseen rows and fitted
 //! once more to everything. Its measured quality goes with it, and a score that cannot be told from chance says so.
 
+use serde::{Deserialize, Serialize};
+
 use crate::boost::Boost;
 use crate::calibration::Calibration;
 use crate::design::Design;
@@ -52,7 +54,7 @@ pub struct Past<'a> {
 }
 
 /// What was tried.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Recipe {
     /// Penalised logistic regression.
     Regression {
@@ -74,7 +76,7 @@ pub enum Recipe {
 }
 
 /// Figures measured on rows that were not learned from.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Quality {
     /// Rows measured on.
     pub row_count: usize,
@@ -130,7 +132,7 @@ impl Quality {
 }
 
 /// A learned risk.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Risk {
     /// What was chosen.
     pub recipe: Recipe,
@@ -367,7 +369,7 @@ fn calibrated_loss(log_odds: &[f64], labels: &[bool]) -> Result<f64, LearnError>
     Ok(measure::log_loss(&said, labels))
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Fitted {
     regression: Option<(Design, Logistic, Vec<f64>)>,
     booster: Option<Boost>,

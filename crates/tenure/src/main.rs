@@ -8,6 +8,7 @@ mod export;
 mod failure;
 mod files;
 mod import;
+mod job;
 mod logins;
 mod output;
 mod server;

@@ -4,8 +4,8 @@ use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tenure_app::customer::{
-    Considered, Known, Recommended, Recovery, RecoveryState, Risk, Standing, StartRecovery,
-    Targets, Trigger, TriggerKind, Triggered,
+    Considered, Known, Recommended, Recovery, RecoveryState, Risk, RiskOrigin, Standing,
+    StartRecovery, Targets, Trigger, TriggerKind, Triggered,
 };
 use tenure_core::id::RecoveryId;
 use tenure_core::time::Timestamp;
@@ -70,7 +70,7 @@ impl From<Known<Timestamp>> for Instant {
 pub(super) struct Origin {
     /// `rule` or `model`.
     kind: &'static str,
-    name: &'static str,
+    name: String,
     version: String,
     /// Measured quality; null with a reason as long as nothing is measured.
     quality: Figure,
@@ -79,7 +79,7 @@ pub(super) struct Origin {
 fn rule(name: &'static str, version: u32) -> Origin {
     Origin {
         kind: "rule",
-        name,
+        name: name.to_owned(),
         version: version.to_string(),
         quality: Figure::unknown("a rule; no model is trained on this workspace's history yet"),
     }
@@ -262,7 +262,7 @@ fn recommended(found: Vec<Recommended>) -> Vec<RecommendedRow> {
 pub(super) struct RiskRow {
     customer_id: String,
     account: String,
-    /// `healthy`, `watch` or `at_risk`; null when nothing is known of the customer's use.
+    /// `healthy`, `watch` or `at_risk`: by the probability against the rate of all, else by health; null when nothing is known of the customer's use.
     level: Option<&'static str>,
     level_reason: Option<String>,
     churn_probability: Figure,
@@ -272,21 +272,57 @@ pub(super) struct RiskRow {
     /// Programs whose entry holds for the customer now, in order.
     recommended_interventions: Vec<RecommendedRow>,
     monthly_revenue_at_stake: Figure,
+    /// Probability times revenue of a month.
     expected_revenue_impact: Figure,
     renewal_at: Instant,
     origin: Origin,
 }
 
+/// What the statement on risk rests on, and the learned probability with its horizon.
+fn risk_origin(origin: RiskOrigin) -> (Origin, Option<(f64, u32)>) {
+    match origin {
+        RiskOrigin::Model(learned) => {
+            let said = (learned.score.probability, learned.horizon_days);
+            let origin = Origin {
+                kind: "model",
+                name: "churn".to_owned(),
+                version: learned.score.version.to_string(),
+                quality: Known::is(learned.roc_auc.0).into(),
+            };
+            (origin, Some(said))
+        }
+        RiskOrigin::Health(definition) => {
+            let origin = Origin {
+                kind: "rule",
+                name: format!("health:{definition}"),
+                version: "1".to_owned(),
+                quality: Figure::unknown("health is not measured here; backtest it"),
+            };
+            (origin, None)
+        }
+        RiskOrigin::Rule(version) => (rule("use-signals-renewal", version), None),
+    }
+}
+
 impl From<(String, Risk)> for RiskRow {
     fn from((customer_id, risk): (String, Risk)) -> Self {
-        let unlearned = "no churn model is trained; a rule names a level, not a probability";
+        let unlearned = "no churn model serves; a rule names a level, not a probability";
+        let (origin, said) = risk_origin(risk.origin);
+        let expected = match (said, risk.monthly_revenue.value) {
+            (Some((probability, _)), Some(revenue)) => Known::is(probability * revenue),
+            (Some(_), None) => Known::not("the account has no trait `mrr`"),
+            (None, _) => Known::not(unlearned),
+        };
         Self {
             customer_id,
             account: risk.account.to_string(),
             level: risk.standing.value.map(Standing::as_str),
             level_reason: risk.standing.reason,
-            churn_probability: Figure::unknown(unlearned),
-            horizon_days: None,
+            churn_probability: match said {
+                Some((probability, _)) => Known::is(probability).into(),
+                None => Figure::unknown(unlearned),
+            },
+            horizon_days: said.map(|(_, days)| days),
             reasons: risk
                 .reasons
                 .into_iter()
@@ -297,9 +333,9 @@ impl From<(String, Risk)> for RiskRow {
                 .collect(),
             recommended_interventions: recommended(risk.recommended),
             monthly_revenue_at_stake: risk.monthly_revenue.into(),
-            expected_revenue_impact: Figure::unknown(unlearned),
+            expected_revenue_impact: expected.into(),
             renewal_at: risk.renewal_at.into(),
-            origin: rule("use-signals-renewal", risk.rule_version),
+            origin,
         }
     }
 }

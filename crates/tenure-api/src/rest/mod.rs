@@ -19,6 +19,7 @@ mod person_export;
 mod programs;
 mod records;
 mod refusals;
+mod risk;
 mod rows;
 mod signals;
 mod sparse;
@@ -264,6 +265,8 @@ fn long_work(guarded: Guarded) -> Guarded {
         .routes(Scope::DefinitionsRead, routes!(jobs::list))
         .routes(Scope::DefinitionsRead, routes!(jobs::show))
         .own(Scope::DefinitionsWrite, routes!(jobs::cancel))
+        .routes(Scope::CsRetentionRead, routes!(risk::show))
+        .own(Scope::DefinitionsWrite, routes!(risk::train))
 }
 
 /// The operations on connectors.

@@ -181,14 +181,14 @@ impl From<ArmSizes> for SampleRatioRow {
 
 /// An arm of a split against the first one.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct ComparedRow {
+pub(super) struct VariantEffectRow {
     step: String,
     variant: String,
     against: String,
     goal: EffectRow,
 }
 
-impl From<Variant> for ComparedRow {
+impl From<Variant> for VariantEffectRow {
     fn from(found: Variant) -> Self {
         Self {
             step: found.step,
@@ -271,7 +271,7 @@ pub(super) struct PerformanceRow {
     steps: Vec<StepRow>,
     variants: Vec<VariantRow>,
     /// Arms of splits against the first arm.
-    compared_variants: Vec<ComparedRow>,
+    compared_variants: Vec<VariantEffectRow>,
     return_on_investment: ReturnRow,
     attribution: AttributionRow,
     /// Whether everything was counted, else only the latest 500 000 decisions and messages.

@@ -26,6 +26,8 @@ pub trait JobKind: Send + Sync {
 
 /// Every kind there is.
 static KINDS: &[&dyn JobKind] = &[
+    &crate::risk::TrainRisk,
+    &crate::risk::RescoreRisk,
     #[cfg(test)]
     &super::tests::Count,
     #[cfg(test)]

@@ -67,7 +67,7 @@ pub(crate) fn run(args: &Backtest) -> Result<()> {
 }
 
 /// Days of `365d`.
-fn days(option: &str, text: &str) -> Result<u32> {
+pub(super) fn days(option: &str, text: &str) -> Result<u32> {
     let digits = text.strip_suffix('d').unwrap_or(text);
     let days = digits
         .parse()
