@@ -88,8 +88,6 @@ fn a_program_that_helps_is_measured_only_once_the_time_of_both_arms_is_over() {
     assert!(effect.low > 0.0 && effect.high < 1.2, "{effect:?}");
     assert!((effect.effect - 0.75).abs() < 0.15, "{effect:?}");
     assert!(found.revenue.reason.unwrap().contains("for people"));
-    assert_eq!(
-        found.attribution.goal_count as f64,
-        found.goal.treated_mean.unwrap() * found.goal.treated_count as f64
-    );
+    let reached = found.goal.treated_mean.unwrap() * found.goal.treated_count as f64;
+    assert!((found.attribution.goal_count as f64 - reached).abs() < 1e-6);
 }

@@ -137,7 +137,11 @@ impl Snapshots {
         let at = known_at(event.historical, event.occurred_at, received_at);
         let ends = self.churn.events.iter().any(|name| *name == event.name);
         let is_use = !NOT_USE.iter().any(|prefix| event.name.starts_with(prefix));
-        let name = if is_use { self.name(&event.name) } else { None };
+        let name = if is_use && !ends {
+            self.name(&event.name)
+        } else {
+            None
+        };
         let history = self.history(account, at);
         if ends {
             history.leave(at);
