@@ -10,7 +10,7 @@ use toml::{Table, Value};
 const ADAPTERS: [&str; 2] = ["tenure-store-sqlite", "tenure-store-postgres"];
 
 /// The workspace crates, and the workspace crates that each may depend on.
-const EDGES: [(&str, &[&str]); 9] = [
+const EDGES: [(&str, &[&str]); 10] = [
     ("tenure-core", &[]),
     ("tenure-store", &["tenure-core"]),
     ("tenure-store-sqlite", &["tenure-core", "tenure-store"]),
@@ -26,7 +26,19 @@ const EDGES: [(&str, &[&str]); 9] = [
             "tenure-learn",
         ],
     ),
-    ("tenure-api", &["tenure-core", "tenure-store", "tenure-app"]),
+    (
+        "tenure-api",
+        &[
+            "tenure-core",
+            "tenure-store",
+            "tenure-app",
+            "tenure-transfer",
+        ],
+    ),
+    (
+        "tenure-transfer",
+        &["tenure-core", "tenure-store", "tenure-app"],
+    ),
     ("xtask", &[]),
 ];
 
@@ -37,11 +49,12 @@ const COMPOSERS: [&str; 3] = ["tenure", "tenure-sim", "tenure-bench"];
 const BINARY: &str = "tenure";
 
 /// Outside crates that only the named workspace crates may use, because fencing them is what those crates are for.
-const FENCES: [(&str, &[&str]); 6] = [
+const FENCES: [(&str, &[&str]); 7] = [
     ("axum", &["tenure-api", "tenure", "tenure-bench"]),
     ("lettre", &["tenure-connectors"]),
     ("liquid", &["tenure-connectors"]),
     ("mrml", &["tenure-connectors"]),
+    ("parquet", &["tenure-transfer"]),
     ("rusqlite", &["tenure-store-sqlite"]),
     ("sqlx", &["tenure-store-postgres"]),
 ];

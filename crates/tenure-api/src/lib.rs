@@ -5,6 +5,7 @@ mod caller;
 mod docs;
 mod hosted;
 pub mod ingest;
+mod long_work;
 mod oauth;
 mod page;
 pub mod problem;
@@ -37,6 +38,8 @@ pub use rest::FlowLimits;
 const BODY_BYTES: usize = 20 * 1024 * 1024;
 /// For how long a request may take before its answer begins.
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
+/// Longest time an upload may take.
+const UPLOAD_TIMEOUT: Duration = Duration::from_hours(1);
 
 /// How many streams of topics may be open at once.
 const MAX_STREAMS: usize = 256;
@@ -59,6 +62,8 @@ pub struct ApiState {
     metrics: RenderMetrics,
     /// Where a backup is made before it is sent: on the disk of the data.
     pub(crate) scratch: Arc<Path>,
+    /// Where jobs keep their files; without one, none can be uploaded or exported.
+    pub(crate) job_files: Option<Arc<Path>>,
 }
 
 impl ApiState {
@@ -82,13 +87,15 @@ impl ApiState {
             random: Arc::new(Seeded::new(&nonce)),
             public_url: public_url.map(|url| url.trim_end_matches('/').into()),
             scratch: std::env::temp_dir().into(),
+            job_files: None,
         }
     }
 
-    /// Makes backups in `folder` before they are sent; it should be on the disk of the data.
+    /// Makes backups in `folder` before they are sent, and keeps files of jobs below it; it should be on the disk of the data.
     #[must_use]
     pub fn with_scratch(mut self, folder: &Path) -> Self {
         self.scratch = folder.into();
+        self.job_files = Some(folder.join("jobs").into());
         self
     }
 
@@ -192,7 +199,11 @@ fn operations(state: &ApiState) -> Router {
 }
 
 async fn limit_time(request: Request, next: Next) -> Response {
-    let answered = tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await;
+    let at_most = match request.uri().path() {
+        "/api/v1/imports" => UPLOAD_TIMEOUT,
+        _ => REQUEST_TIMEOUT,
+    };
+    let answered = tokio::time::timeout(at_most, next.run(request)).await;
     answered.unwrap_or_else(|_| {
         Problem::new(Code::Unavailable, "the request took too long").into_response()
     })

@@ -15,7 +15,7 @@ use tenure_core::health::score_at;
 use tenure_core::id::{AccountId, Salt, SubjectId};
 use tenure_core::plan::{Plan, PlanSources};
 use tenure_core::snapshot::{Churn, Row, Snapshots};
-use tenure_core::time::{DAY_MS, Timestamp};
+use tenure_core::time::Timestamp;
 use tenure_learn::measure::{roc_auc, roc_auc_interval};
 use tenure_sim::demo::{Company, DemoConfig, Entries};
 

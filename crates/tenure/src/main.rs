@@ -4,7 +4,6 @@ mod cli;
 mod client;
 mod commands;
 mod demo;
-mod export;
 mod failure;
 mod files;
 mod import;

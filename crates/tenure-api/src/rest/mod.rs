@@ -8,10 +8,12 @@ mod connectors;
 mod customer;
 mod dead_letters;
 mod definitions;
+mod exports;
 mod flow;
 mod guard;
 mod health;
 mod idempotency;
+mod imports;
 mod jobs;
 mod params;
 mod performance;
@@ -267,6 +269,14 @@ fn long_work(guarded: Guarded) -> Guarded {
         .own(Scope::DefinitionsWrite, routes!(jobs::cancel))
         .routes(Scope::CsRetentionRead, routes!(risk::show))
         .own(Scope::DefinitionsWrite, routes!(risk::train))
+        .own(Scope::ProfilesWrite, routes!(imports::start))
+        .routes(Scope::ProfilesRead, routes!(imports::list))
+        .routes(Scope::ProfilesRead, routes!(imports::show))
+        .routes(Scope::ProfilesRead, routes!(imports::errors))
+        .routes(Scope::ProfilesRead, routes!(imports::report))
+        .own(Scope::ProfilesRead, routes!(exports::start))
+        .routes(Scope::ProfilesRead, routes!(exports::show))
+        .exports(Scope::ProfilesRead, routes!(exports::download))
 }
 
 /// The operations on connectors.
@@ -309,6 +319,7 @@ pub(crate) fn openapi() -> OpenApi {
 
 /// The routes of the JSON API.
 pub(crate) fn routes(state: &ApiState) -> Router {
+    crate::long_work::add_kinds(state);
     let (router, api) = documented(Some(state)).split();
     let api: Arc<str> = document(api).to_json().unwrap_or_default().into();
     let protected = router

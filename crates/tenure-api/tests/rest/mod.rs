@@ -12,6 +12,7 @@ mod oauth;
 mod records;
 mod suppressions;
 mod topics;
+mod transfer;
 mod webhooks;
 
 use std::sync::{Arc, Mutex};
@@ -86,6 +87,7 @@ struct World {
     mailbox: Arc<Mailbox>,
     keys: Credentials,
     router: Router,
+    folder: tempfile::TempDir,
 }
 
 impl World {
@@ -116,11 +118,14 @@ impl World {
             [entropy; 16],
             metrics,
         );
+        let folder = tempfile::tempdir().unwrap();
+        let state = state.with_scratch(folder.path());
         Self {
             node,
             mailbox,
             keys,
             router: router(state),
+            folder,
         }
     }
 

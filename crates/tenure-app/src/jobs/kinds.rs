@@ -1,5 +1,7 @@
 //! The kinds of job.
 
+use std::sync::Arc;
+
 use serde_json::Value as Json;
 
 use super::JobRun;
@@ -34,7 +36,24 @@ static KINDS: &[&dyn JobKind] = &[
     &super::tests::Once,
 ];
 
-/// The kind of this name.
-pub(super) fn kind(name: &str) -> Option<&'static dyn JobKind> {
-    KINDS.iter().copied().find(|kind| kind.name() == name)
+/// Every kind of the shell itself; surfaces add theirs.
+pub(super) fn all() -> Vec<Arc<dyn JobKind>> {
+    KINDS
+        .iter()
+        .map(|kind| Arc::new(*kind) as Arc<dyn JobKind>)
+        .collect()
+}
+
+impl<T: JobKind + ?Sized> JobKind for &T {
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+
+    fn run(&self, node: &Node, job: &JobRun<'_>) -> Result<Json, AppError> {
+        (**self).run(node, job)
+    }
+
+    fn is_resumable(&self) -> bool {
+        (**self).is_resumable()
+    }
 }

@@ -4,6 +4,7 @@
 //! A job whose process ended in the midst of it is queued again if its kind can begin anew without
 //! doing anything twice, and fails as interrupted if not.
 
+mod files;
 mod kinds;
 mod record;
 mod run;
@@ -11,11 +12,12 @@ mod run;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, RwLock};
 use serde_json::Value as Json;
 use tenure_core::time::{DAY_MS, Timestamp};
 use tenure_store::query::{MAX_PAGE_ROWS, RecordFilter};
@@ -49,6 +51,9 @@ pub struct Jobs {
     clock: Arc<dyn Clock>,
     /// Jobs that are queued or run, in the order of their ids, which is that of their creation.
     active: Mutex<BTreeMap<String, Active>>,
+    kinds: RwLock<Vec<Arc<dyn JobKind>>>,
+    /// Where files of jobs are kept.
+    folder: OnceLock<Box<Path>>,
     queued: Condvar,
     stopping: AtomicBool,
 }
@@ -76,27 +81,44 @@ impl Jobs {
             writer,
             clock,
             active: Mutex::new(BTreeMap::new()),
+            kinds: RwLock::new(kinds::all()),
+            folder: OnceLock::new(),
             queued: Condvar::new(),
             stopping: AtomicBool::new(false),
         }
+    }
+
+    /// Adds a kind of job that the shell does not know by itself; jobs of it that wait begin.
+    pub fn add_kind(&self, kind: Arc<dyn JobKind>) {
+        let mut kinds = self.kinds.write();
+        kinds.retain(|known| known.name() != kind.name());
+        kinds.push(kind);
+        drop(kinds);
+        let _held = self.active.lock();
+        self.queued.notify_all();
+    }
+
+    fn kind(&self, name: &str) -> Option<Arc<dyn JobKind>> {
+        let kinds = self.kinds.read();
+        kinds.iter().find(|kind| kind.name() == name).cloned()
     }
 
     /// Queues a job; durable, with its entry of the audit trail, when it returns. What `input`
     /// holds is the kind's own, and is shown to nobody.
     pub fn start(&self, kind: &dyn JobKind, input: Json, by: &Actor) -> Result<Job, AppError> {
         let change = Change::new("job.start", kind.name());
-        self.start_with(kind, input, by, change, Batch::default())
+        self.start_with(kind.name(), input, by, change, |_| Batch::default())
     }
 
     /// Like [`Self::start`], with what the audit trail says (its target is the job's kind unless
     /// the change names another) and whatever is to be written in the same commit.
     pub fn start_with(
         &self,
-        kind: &dyn JobKind,
+        kind: &'static str,
         input: Json,
         by: &Actor,
         change: Change,
-        mut batch: Batch,
+        besides: impl FnOnce(&Job) -> Batch,
     ) -> Result<Job, AppError> {
         let mut active = self.active.lock();
         if active.len() >= MAX_WAITING {
@@ -105,7 +127,8 @@ impl Jobs {
             )));
         }
         let now = self.clock.now();
-        let job = Job::queued(self.next_id(&active, now)?, kind.name(), input, by, now);
+        let job = Job::queued(self.next_id(&active, now)?, kind, input, by, now);
+        let mut batch = besides(&job);
         batch.records.push(job.row(now));
         batch.audit.push(change.after(job.summary()).by(by));
         self.writer.commit(batch, Vec::new())?;
@@ -208,11 +231,12 @@ impl Jobs {
         batch.records.push(job.row(now));
         let change = Change::new("job.cancel", id).before(before);
         batch.audit.push(change.after(job.summary()).by(by));
-        if job.state == JobState::Cancelled {
-            active.remove(id);
-        }
         // Under the lock: what is durable changes in the order of what is in memory.
         self.writer.commit(batch, Vec::new())?;
+        if job.state == JobState::Cancelled {
+            active.remove(id);
+            self.remove_upload(&job);
+        }
         Ok(job)
     }
 
@@ -229,7 +253,9 @@ impl Jobs {
             records_expired: vec![(COLLECTION.into(), now.plus_ms(-KEPT_MS))],
             ..Batch::default()
         };
-        self.writer.commit(batch, Vec::new())
+        self.writer.commit(batch, Vec::new())?;
+        self.expire_files(now);
+        Ok(())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Running jobs.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +11,6 @@ use tenure_core::time::Timestamp;
 use tenure_store::Batch;
 use tenure_store::query::MAX_PAGE_ROWS;
 
-use super::kinds::kind;
 use super::{Active, Job, JobKind, JobState, Jobs, REST};
 use crate::error::AppError;
 use crate::node::Node;
@@ -45,6 +45,11 @@ impl JobRun<'_> {
     /// Where an interrupted run before this one had come to; null at first.
     pub fn mark(&self) -> &Json {
         &self.mark
+    }
+
+    /// Whether it goes on after the next start: it ends because the process stops.
+    pub fn goes_on(&self) -> bool {
+        !self.is_cancelled.load(Ordering::Acquire)
     }
 
     /// Ends the job when it was cancelled or the process stops: pass the error on.
@@ -110,7 +115,6 @@ impl JobRun<'_> {
 impl Jobs {
     /// Takes over what an earlier process left.
     pub(crate) fn recover(&self) -> Result<(), AppError> {
-        let now = self.clock.now();
         let (mut after, mut left) = (None, Vec::new());
         loop {
             let rows = self.rows(after, MAX_PAGE_ROWS)?;
@@ -121,22 +125,12 @@ impl Jobs {
                 break;
             }
         }
-        let mut batch = Batch::default();
+        let mut active = self.active.lock();
         for mut job in left {
-            let resumes = kind(&job.kind).is_some_and(JobKind::is_resumable);
-            if job.state == JobState::Running && !resumes {
-                let why = "interrupted: the server stopped meanwhile; start it again";
-                job.finish(JobState::Failed, Some(why.to_owned()), now);
-                batch.records.push(job.row(now));
-            } else {
-                job.state = JobState::Queued;
-                self.active.lock().insert(job.id.clone(), Active::new(job));
-            }
+            job.state = JobState::Queued;
+            active.insert(job.id.clone(), Active::new(job));
         }
-        if batch.records.is_empty() {
-            return Ok(());
-        }
-        self.writer.commit(batch, Vec::new())
+        Ok(())
     }
 
     /// Runs jobs until the node stops.
@@ -148,7 +142,7 @@ impl Jobs {
                 Err(error) => telemetry::jobs_failed(&error),
             }
             let mut active = self.active.lock();
-            if !self.stopping.load(Ordering::Acquire) && next(&active).is_none() {
+            if !self.stopping.load(Ordering::Acquire) && self.next(&active).is_none() {
                 self.queued.wait_for(&mut active, REST);
             }
         }
@@ -159,16 +153,10 @@ impl Jobs {
         let Some((run, work)) = self.take()? else {
             return Ok(false);
         };
-        let outcome = match work {
-            Some(work) => catch_unwind(AssertUnwindSafe(|| {
-                run.check()?;
-                work.run(node, &run)
-            })),
-            None => Ok(Err(AppError::Conflict(
-                "this version does not know the kind of job; start it with the version that made it"
-                    .into(),
-            ))),
-        };
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            run.check()?;
+            work.run(node, &run)
+        }));
         let outcome = outcome.unwrap_or_else(|_| {
             Err(AppError::Conflict(
                 "the job panicked; see the server's log".into(),
@@ -178,21 +166,40 @@ impl Jobs {
         Ok(true)
     }
 
+    /// The oldest queued job of whose kind none runs. A kind that nobody has added yet waits.
+    fn next(&self, active: &BTreeMap<String, Active>) -> Option<(String, Arc<dyn JobKind>)> {
+        let running: Vec<&str> = active
+            .values()
+            .filter(|entry| entry.job.state == JobState::Running)
+            .map(|entry| entry.job.kind.as_str())
+            .collect();
+        active
+            .values()
+            .filter(|entry| entry.job.state == JobState::Queued)
+            .filter(|entry| !running.contains(&entry.job.kind.as_str()))
+            .find_map(|entry| Some((entry.job.id.clone(), self.kind(&entry.job.kind)?)))
+    }
+
     fn take(&self) -> Result<Option<Taken<'_>>, AppError> {
         let now = self.clock.now();
         let mut active = self.active.lock();
-        let Some(id) = next(&active) else {
+        let Some((id, work)) = self.next(&active) else {
             return Ok(None);
         };
         let Some(entry) = active.get_mut(&id) else {
             return Ok(None);
         };
+        if entry.job.started_at.is_some() && !work.is_resumable() {
+            let why = "interrupted: the server stopped meanwhile; start it again";
+            let mut job = entry.job.clone();
+            job.finish(JobState::Failed, Some(why.to_owned()), now);
+            self.writer.commit(put(&job, now), Vec::new())?;
+            active.remove(&id);
+            return Ok(None);
+        }
         entry.job.state = JobState::Running;
         entry.job.started_at = Some(now);
-        let batch = Batch {
-            records: vec![entry.job.row(now)],
-            ..Batch::default()
-        };
+        let batch = put(&entry.job, now);
         let run = JobRun {
             jobs: self,
             id,
@@ -201,7 +208,6 @@ impl Jobs {
             is_cancelled: Arc::clone(&entry.is_cancelled),
             saved_at: Mutex::new(now),
         };
-        let work = kind(&entry.job.kind);
         if let Err(error) = self.writer.commit(batch, Vec::new()) {
             entry.job.state = JobState::Queued;
             return Err(error);
@@ -235,12 +241,8 @@ impl Jobs {
             Err(error) => job.finish(JobState::Failed, Some(error.to_string()), now),
         }
         telemetry::job_ended(&job.kind, job.state.as_str());
-        let batch = Batch {
-            records: vec![job.row(now)],
-            ..Batch::default()
-        };
         let mut active = self.active.lock();
-        let written = self.writer.commit(batch, Vec::new());
+        let written = self.writer.commit(put(&job, now), Vec::new());
         active.remove(&run.id);
         drop(active);
         // Another of this kind may have waited for it.
@@ -249,19 +251,11 @@ impl Jobs {
     }
 }
 
-type Taken<'a> = (JobRun<'a>, Option<&'static dyn JobKind>);
+type Taken<'a> = (JobRun<'a>, Arc<dyn JobKind>);
 
-/// The oldest queued job of whose kind none runs.
-fn next(active: &std::collections::BTreeMap<String, Active>) -> Option<String> {
-    let running: Vec<&str> = active
-        .values()
-        .filter(|entry| entry.job.state == JobState::Running)
-        .map(|entry| entry.job.kind.as_str())
-        .collect();
-    active
-        .values()
-        .find(|entry| {
-            entry.job.state == JobState::Queued && !running.contains(&entry.job.kind.as_str())
-        })
-        .map(|entry| entry.job.id.clone())
+fn put(job: &Job, now: Timestamp) -> Batch {
+    Batch {
+        records: vec![job.row(now)],
+        ..Batch::default()
+    }
 }

@@ -6,13 +6,14 @@ use std::io::{BufRead, BufReader, BufWriter};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 use tenure_store_sqlite::{Options, SqliteStore};
 
 use crate::client::{Client, Remote};
-use crate::export::{Sink, What, each_line, write};
 use crate::failure::Usage;
+use tenure_transfer::export::{Sink, Wanted, What, each_line, write};
 
 /// Export events or profiles. With --data, from the folder of a stopped server; else from the running server.
 #[derive(Debug, Args)]
@@ -26,8 +27,11 @@ pub(crate) struct Export {
     #[arg(long)]
     data: Option<PathBuf>,
     /// What to export
-    #[arg(long, value_enum, default_value = "events")]
+    #[arg(long, default_value = "events", value_parser = kinds())]
     what: What,
+    /// The segment, with `--what members`
+    #[arg(long, required_if_eq("what", "members"))]
+    segment: Option<String>,
     /// In which form
     #[arg(long, value_enum, default_value = "jsonl")]
     format: Format,
@@ -43,8 +47,27 @@ pub(crate) struct Export {
 enum Format {
     /// One JSON object a line
     Jsonl,
+    /// Comma-separated values
+    Csv,
     /// Apache Parquet; needs --out
     Parquet,
+}
+
+fn kinds() -> impl TypedValueParser<Value = What> {
+    let names = PossibleValuesParser::new(What::ALL.map(What::name));
+    names.map(|name| {
+        let found = What::ALL.into_iter().find(|what| what.name() == name);
+        found.unwrap_or(What::Events)
+    })
+}
+
+impl Export {
+    fn wanted(&self) -> Wanted {
+        Wanted {
+            what: self.what,
+            segment: self.segment.clone(),
+        }
+    }
 }
 
 /// Runs the command.
@@ -54,7 +77,7 @@ pub(crate) fn run(args: &Export) -> Result<()> {
         Some(data) => {
             let store = SqliteStore::open(data, Options::default())
                 .with_context(|| format!("cannot open {}", data.display()))?;
-            write(&store, args.what, &mut sink)
+            write(&store, &args.wanted(), &mut sink, &mut |_| Ok(()))
         }
         None => download(args, &mut sink),
     };
@@ -82,6 +105,8 @@ fn open_sink(args: &Export) -> Result<Sink<'static>> {
     match (args.format, file) {
         (Format::Jsonl, Some(file)) => Ok(Sink::jsonl(file)),
         (Format::Jsonl, None) => Ok(Sink::jsonl(BufWriter::new(std::io::stdout()))),
+        (Format::Csv, Some(file)) => Sink::csv(args.what, file),
+        (Format::Csv, None) => Sink::csv(args.what, BufWriter::new(std::io::stdout())),
         (Format::Parquet, Some(file)) => Sink::parquet(args.what, file),
         (Format::Parquet, None) => Err(Usage(
             "a Parquet file is not for the terminal: name a file with --out".to_owned(),

@@ -4,12 +4,8 @@
 //! first batch that has not been, so an interrupted import goes on there. What is sent twice then has the same message
 //! ids and is counted once.
 
-mod calls;
-mod mapping;
 mod progress;
 mod send;
-mod source;
-mod value;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,16 +13,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::Value;
 
 use crate::client::Client;
-use calls::Mapper;
-pub(crate) use mapping::Mapping;
 pub(crate) use progress::Progress;
 use progress::Rejected;
 use send::{Answer, send};
-use source::{Row, Rows};
+use tenure_transfer::import::{Mapper, Row, Rows};
+pub(crate) use tenure_transfer::import::{Mapping, file_id};
 
 /// Most calls in one request.
 const BATCH_CALLS: usize = 1_000;
@@ -81,17 +76,6 @@ pub(crate) fn preview(
         }
     }
     Ok((calls, problems))
-}
-
-/// Hash of the content of a file, as ids of its rows begin with.
-pub(crate) fn file_id(path: &Path) -> Result<String> {
-    let file =
-        std::fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-    let mut hasher = blake3::Hasher::new();
-    hasher
-        .update_reader(file)
-        .with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(hasher.finalize().to_hex()[..16].to_owned())
 }
 
 /// Imports what is left to import. The progress is kept whatever happens.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use super::source::Row;
+use tenure_transfer::import::Row;
 
 /// How far it is. Everything up to `rows_count` is durable on the server or in the list of rejected rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -19,15 +19,21 @@ const GROUP_ROWS: usize = 50_000;
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub enum Kind {
+    /// Text.
     Text,
+    /// JSON as text.
     Json,
+    /// Milliseconds since 1970.
     Instant,
+    /// A whole number.
     Number,
+    /// True or false.
     Flag,
 }
 
-type Columns = &'static [(&'static str, Kind)];
+/// Columns of a kind of row, in order.
+pub type Columns = &'static [(&'static str, Kind)];
 
 const EVENTS: Columns = &[
     ("position", Kind::Number),
@@ -89,8 +95,22 @@ const DECISIONS: Columns = &[
     ("message", Kind::Text),
 ];
 
+const MEMBERS: Columns = &[("subject", Kind::Text), ("since", Kind::Instant)];
+
+/// The columns of a kind of row.
+pub(super) fn columns(what: What) -> Columns {
+    match what {
+        What::Events => EVENTS,
+        What::People => PEOPLE,
+        What::Accounts => ACCOUNTS,
+        What::Messages => MESSAGES,
+        What::Decisions => DECISIONS,
+        What::Members => MEMBERS,
+    }
+}
+
 /// A file that is being written.
-pub(crate) struct ParquetFile<'a> {
+pub struct ParquetFile<'a> {
     columns: Columns,
     writer: SerializedFileWriter<Box<dyn Write + Send + 'a>>,
     rows: Vec<Value>,
@@ -98,14 +118,8 @@ pub(crate) struct ParquetFile<'a> {
 
 impl<'a> ParquetFile<'a> {
     /// Begins a file.
-    pub(super) fn new(what: What, out: Box<dyn Write + Send + 'a>) -> Result<Self> {
-        let columns = match what {
-            What::Events => EVENTS,
-            What::People => PEOPLE,
-            What::Accounts => ACCOUNTS,
-            What::Messages => MESSAGES,
-            What::Decisions => DECISIONS,
-        };
+    pub fn new(what: What, out: Box<dyn Write + Send + 'a>) -> Result<Self> {
+        let columns = columns(what);
         let schema =
             parse_message_type(&schema(what, columns)).context("the columns of the export")?;
         let properties = WriterProperties::builder()
@@ -121,7 +135,7 @@ impl<'a> ParquetFile<'a> {
     }
 
     /// Adds a row.
-    pub(super) fn add(&mut self, row: Value) -> Result<()> {
+    pub fn add(&mut self, row: Value) -> Result<()> {
         self.rows.push(row);
         if self.rows.len() >= GROUP_ROWS {
             self.write_group()
@@ -131,7 +145,7 @@ impl<'a> ParquetFile<'a> {
     }
 
     /// Completes the file.
-    pub(super) fn finish(mut self) -> Result<()> {
+    pub fn finish(mut self) -> Result<()> {
         if !self.rows.is_empty() {
             self.write_group()?;
         }
@@ -239,13 +253,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_export_has_a_schema_that_can_be_written() {
-        for what in [
-            What::Events,
-            What::People,
-            What::Accounts,
-            What::Messages,
-            What::Decisions,
-        ] {
+        for what in What::ALL {
             ParquetFile::new(what, Box::new(Vec::new()))
                 .unwrap()
                 .finish()

@@ -12,36 +12,35 @@ use serde_json::Value;
 /// A whole mapping file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Mapping {
+pub struct Mapping {
     /// Name of the import; part of the ids that make a repeat harmless.
-    pub(crate) import: String,
+    pub import: String,
     /// What it is for.
     #[serde(default)]
-    #[expect(dead_code, reason = "a note for whoever reads the file")]
-    pub(crate) about: Option<String>,
+    pub about: Option<String>,
     /// Form of the source; follows from the file's ending otherwise.
     #[serde(default)]
-    pub(crate) format: Option<Format>,
+    pub format: Option<Format>,
     /// Separator of a CSV file, a comma unless told otherwise.
     #[serde(default)]
-    pub(crate) delimiter: Option<char>,
+    pub delimiter: Option<char>,
     /// Zone of times that have none, UTC unless told otherwise.
     #[serde(default)]
-    pub(crate) timezone: Option<String>,
+    pub timezone: Option<String>,
     /// Column that identifies a row for good. Without it, a row is known by its number in the file.
     #[serde(default)]
-    pub(crate) row_id: Option<String>,
+    pub row_id: Option<String>,
     /// Other files in which values are looked up, by name.
     #[serde(default)]
-    pub(crate) lookups: BTreeMap<String, Lookup>,
+    pub lookups: BTreeMap<String, Lookup>,
     /// What each row becomes.
-    pub(crate) outputs: Vec<Output>,
+    pub outputs: Vec<Output>,
 }
 
 /// Form of the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Format {
+pub enum Format {
     /// Comma-separated values with a line of headings.
     Csv,
     /// One JSON object a line.
@@ -51,51 +50,51 @@ pub(crate) enum Format {
 /// A CSV or JSONL file that leads from one value to another.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Lookup {
+pub struct Lookup {
     /// Where, relative to the source.
-    pub(crate) file: PathBuf,
+    pub file: PathBuf,
     /// Column that is looked up.
-    pub(crate) key: String,
+    pub key: String,
     /// Column that is found.
-    pub(crate) value: String,
+    pub value: String,
 }
 
 /// One thing a row becomes.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Output {
+pub struct Output {
     /// Which kind of thing.
-    pub(crate) kind: Kind,
+    pub kind: Kind,
     /// Event name: a constant, or `{ column: … }`.
     #[serde(default)]
-    pub(crate) event: Option<NameSource>,
+    pub event: Option<NameSource>,
     /// The sender's id of the person.
     #[serde(default)]
-    pub(crate) user_id: Option<Source>,
+    pub user_id: Option<Source>,
     /// The person's e-mail address.
     #[serde(default)]
-    pub(crate) email: Option<Source>,
+    pub email: Option<Source>,
     /// The sender's id of the account.
     #[serde(default)]
-    pub(crate) account_id: Option<Source>,
+    pub account_id: Option<Source>,
     /// When it happened.
     #[serde(default)]
-    pub(crate) occurred_at: Option<Source>,
+    pub occurred_at: Option<Source>,
     /// Properties of an event.
     #[serde(default)]
-    pub(crate) properties: BTreeMap<String, Source>,
+    pub properties: BTreeMap<String, Source>,
     /// Traits of a person or account.
     #[serde(default)]
-    pub(crate) traits: BTreeMap<String, Source>,
+    pub traits: BTreeMap<String, Source>,
     /// Rows for which any of these holds give no such output.
     #[serde(default, deserialize_with = "one_or_many")]
-    pub(crate) skip_if: Vec<Test>,
+    pub skip_if: Vec<Test>,
 }
 
 /// Kinds of outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Kind {
+pub enum Kind {
     /// `track`
     Events,
     /// `identify` (and `group`, with an account)
@@ -107,7 +106,7 @@ pub(crate) enum Kind {
 /// An event name.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
-pub(crate) enum NameSource {
+pub enum NameSource {
     /// Always this one.
     Constant(String),
     /// As the column says.
@@ -117,7 +116,7 @@ pub(crate) enum NameSource {
 /// Where a value comes from: a column's name, or more about it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
-pub(crate) enum Source {
+pub enum Source {
     /// The text of this column.
     Column(String),
     /// More than that.
@@ -127,37 +126,37 @@ pub(crate) enum Source {
 /// Where a value comes from, in full.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct FullSource {
+pub struct FullSource {
     /// This column.
     #[serde(default)]
-    pub(crate) column: Option<String>,
+    pub column: Option<String>,
     /// Always this.
     #[serde(default)]
-    pub(crate) constant: Option<Value>,
+    pub constant: Option<Value>,
     /// How to read it.
     #[serde(default, rename = "type")]
-    pub(crate) kind: ValueType,
+    pub kind: ValueType,
     /// Form of a date, as `strptime` has it, or `unix` or `unix_ms`.
     #[serde(default)]
-    pub(crate) format: Option<String>,
+    pub format: Option<String>,
     /// Zone of a date without one.
     #[serde(default)]
-    pub(crate) timezone: Option<String>,
+    pub timezone: Option<String>,
     /// What to take when the column is empty.
     #[serde(default)]
-    pub(crate) default: Option<Value>,
+    pub default: Option<Value>,
     /// Replace what is there by what stands beside it.
     #[serde(default)]
-    pub(crate) map: BTreeMap<String, Value>,
+    pub map: BTreeMap<String, Value>,
     /// Look the column's value up in this file.
     #[serde(default)]
-    pub(crate) lookup: Option<String>,
+    pub lookup: Option<String>,
 }
 
 /// How text is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum ValueType {
+pub enum ValueType {
     /// As it is.
     #[default]
     Text,
@@ -172,18 +171,18 @@ pub(crate) enum ValueType {
 /// A test on a column. All that is given must hold.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Test {
+pub struct Test {
     /// Which column.
-    pub(crate) column: String,
+    pub column: String,
     /// It is empty (or, with `false`, not empty).
     #[serde(default)]
-    pub(crate) empty: Option<bool>,
+    pub empty: Option<bool>,
     /// It is one of these.
     #[serde(default, deserialize_with = "one_or_many")]
-    pub(crate) is: Vec<Value>,
+    pub is: Vec<Value>,
     /// It is none of these.
     #[serde(default, deserialize_with = "one_or_many")]
-    pub(crate) is_not: Vec<Value>,
+    pub is_not: Vec<Value>,
 }
 
 fn one_or_many<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
@@ -202,7 +201,7 @@ where
 
 impl Source {
     /// The same in full.
-    pub(crate) fn full(&self) -> FullSource {
+    pub fn full(&self) -> FullSource {
         match self {
             Self::Column(column) => FullSource {
                 column: Some(column.clone()),
@@ -215,14 +214,14 @@ impl Source {
 
 impl Mapping {
     /// Reads and checks a mapping file.
-    pub(crate) fn read(path: &Path) -> Result<Self> {
+    pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read the mapping {}", path.display()))?;
         Self::parse(&text).with_context(|| format!("mapping {}", path.display()))
     }
 
     /// Parses and checks a mapping.
-    pub(crate) fn parse(text: &str) -> Result<Self> {
+    pub fn parse(text: &str) -> Result<Self> {
         let documents = Yaml::load_from_str(text).context("not valid YAML")?;
         let [document] = documents.as_slice() else {
             bail!("the file must hold exactly one YAML document")
@@ -273,7 +272,7 @@ impl Mapping {
     }
 
     /// Every column of the source that the mapping names.
-    pub(crate) fn columns(&self) -> Vec<String> {
+    pub fn columns(&self) -> Vec<String> {
         let sources = self
             .outputs
             .iter()
@@ -339,7 +338,7 @@ impl Output {
 }
 
 /// The zone of this name; UTC without one.
-pub(crate) fn zone(name: Option<&str>) -> Result<TimeZone> {
+pub(super) fn zone(name: Option<&str>) -> Result<TimeZone> {
     let Some(name) = name else {
         return Ok(TimeZone::UTC);
     };

@@ -8,7 +8,7 @@ use tenure_core::time::{MAX_TIMESTAMP, MIN_TIMESTAMP, Timestamp};
 use super::mapping::ValueType;
 
 /// A value as its type wants it; the error says what was expected, without repeating what was there.
-pub(crate) fn read(
+pub(super) fn read(
     raw: &Value,
     kind: ValueType,
     format: Option<&str>,
@@ -27,7 +27,7 @@ pub(crate) fn read(
 }
 
 /// An instant; `format` as `strptime` has it, or `unix` (seconds) or `unix_ms`.
-pub(crate) fn instant(
+pub(super) fn instant(
     raw: &Value,
     format: Option<&str>,
     zone: &TimeZone,

@@ -156,7 +156,7 @@ fn a_column_that_the_file_lacks_is_found_before_anything_is_sent() {
         Mapping::parse("import: x\noutputs: [{ kind: accounts, account_id: account }]").unwrap();
     let error = Rows::open(&path, &mapping).err().unwrap().to_string();
     assert!(
-        error.ends_with("has no column `account`, which the mapping names; did you mean `acount`?"),
+        error.ends_with("has no column `account`, which the mapping names; it has acount, user_id"),
         "{error}"
     );
 }

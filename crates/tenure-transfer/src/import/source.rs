@@ -11,27 +11,26 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::mapping::{Format, Mapping};
-use crate::settings::nearest;
 
 /// Longest line of a JSONL file, in bytes.
 const LINE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// One row with its place.
 #[derive(Debug)]
-pub(crate) struct Row {
+pub struct Row {
     /// Number of the row, from 1; the headings do not count.
-    pub(crate) number: u64,
+    pub number: u64,
     /// Line of the file on which it begins, from 1.
-    pub(crate) line: u64,
+    pub line: u64,
     /// What it holds, or why it cannot be read.
-    pub(crate) cells: Result<Cells, String>,
+    pub cells: Result<Cells, String>,
     /// The fields as they stand in the file, for the list of rejected rows.
-    pub(crate) original: Vec<String>,
+    pub original: Vec<String>,
 }
 
 /// What a row holds.
 #[derive(Debug)]
-pub(crate) enum Cells {
+pub enum Cells {
     /// Columns by place.
     Csv(Arc<HashMap<String, usize>>, csv::StringRecord),
     /// A JSON object.
@@ -40,7 +39,7 @@ pub(crate) enum Cells {
 
 impl Cells {
     /// The value of a column; `None` if there is none, it is empty or null. In a JSON row, `a.b` is field `b` of `a`.
-    pub(crate) fn get(&self, column: &str) -> Option<Value> {
+    pub fn get(&self, column: &str) -> Option<Value> {
         match self {
             Self::Csv(columns, record) => {
                 let text = record.get(*columns.get(column)?)?.trim();
@@ -59,7 +58,7 @@ impl Cells {
 }
 
 /// The rows of a file, in order.
-pub(crate) struct Rows {
+pub struct Rows {
     reader: Reader,
     number: u64,
     read_bytes: Arc<AtomicU64>,
@@ -78,7 +77,7 @@ enum Reader {
 }
 
 /// A file that counts what was read of it.
-pub(crate) struct Counted {
+pub(super) struct Counted {
     file: File,
     read_bytes: Arc<AtomicU64>,
 }
@@ -93,7 +92,7 @@ impl Read for Counted {
 
 impl Rows {
     /// Opens a file and checks that it has the columns that the mapping names.
-    pub(crate) fn open(path: &Path, mapping: &Mapping) -> Result<Self> {
+    pub fn open(path: &Path, mapping: &Mapping) -> Result<Self> {
         let rows = Self::open_any(path, mapping.format, mapping.delimiter)?;
         if let Reader::Csv { columns, .. } = &rows.reader
             && let Some(column) = mapping
@@ -101,22 +100,19 @@ impl Rows {
                 .iter()
                 .find(|column| !columns.contains_key(*column))
         {
-            let hint = nearest(column, columns.keys().map(String::as_str));
-            let hint = hint.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            let mut known: Vec<&str> = columns.keys().map(String::as_str).collect();
+            known.sort_unstable();
             bail!(
-                "{} has no column `{column}`, which the mapping names{hint}",
-                path.display()
+                "{} has no column `{column}`, which the mapping names; it has {}",
+                path.file_name().unwrap_or_default().display(),
+                known.join(", ")
             );
         }
         Ok(rows)
     }
 
     /// Opens a file of either form.
-    pub(crate) fn open_any(
-        path: &Path,
-        format: Option<Format>,
-        delimiter: Option<char>,
-    ) -> Result<Self> {
+    pub fn open_any(path: &Path, format: Option<Format>, delimiter: Option<char>) -> Result<Self> {
         let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
         let read_bytes = Arc::new(AtomicU64::new(0));
         let counted = Counted {
@@ -163,7 +159,7 @@ impl Rows {
     }
 
     /// Names of the original fields, for the headings of the list of rejected rows.
-    pub(crate) fn headings(&self) -> Vec<String> {
+    pub fn headings(&self) -> Vec<String> {
         match &self.reader {
             Reader::Csv { headings, .. } => headings.clone(),
             Reader::Jsonl { .. } => vec!["text".to_owned()],
@@ -171,7 +167,7 @@ impl Rows {
     }
 
     /// Bytes read so far, shared with a progress bar.
-    pub(crate) fn read_bytes(&self) -> Arc<AtomicU64> {
+    pub fn read_bytes(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.read_bytes)
     }
 

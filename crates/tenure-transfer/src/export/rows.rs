@@ -15,11 +15,11 @@ use tenure_store::row;
 
 /// The user id of each person, as far as the log has told it.
 #[derive(Debug, Default)]
-pub(crate) struct UserIds(HashMap<PersonId, Box<str>>);
+pub(super) struct UserIds(HashMap<PersonId, Box<str>>);
 
 impl UserIds {
     /// Notes what a profile tells.
-    pub(crate) fn learn(&mut self, profile: &Profile) {
+    pub(super) fn learn(&mut self, profile: &Profile) {
         let SubjectId::Person(person) = profile.subject else {
             return;
         };
@@ -34,7 +34,7 @@ impl UserIds {
 }
 
 /// An event.
-pub(crate) fn event(
+pub(super) fn event(
     position: Position,
     received_at: Timestamp,
     event: &Event<'_>,
@@ -59,7 +59,7 @@ pub(crate) fn event(
 }
 
 /// A person or an account.
-pub(crate) fn subject(row: &row::State) -> Result<Value> {
+pub(super) fn subject(row: &row::State) -> Result<Value> {
     let (_, state) = decode(&row.bytes)
         .with_context(|| format!("the state of {} cannot be read", row.subject))?;
     let of_kind = |kind: IdentifierKind| -> Vec<&Identifier> {
@@ -81,7 +81,7 @@ pub(crate) fn subject(row: &row::State) -> Result<Value> {
         .map(|(name, value)| (name.to_string(), value.to_json()))
         .collect();
     let mut fields = Map::new();
-    fields.insert("id".into(), json!(state.id));
+    fields.insert("id".into(), state.id.to_string().into());
     match state.id {
         SubjectId::Person(_) => {
             let user_ids = values(IdentifierKind::UserId);
@@ -103,7 +103,7 @@ pub(crate) fn subject(row: &row::State) -> Result<Value> {
 }
 
 /// A message, with the cursor behind it.
-pub(crate) fn message(message: &row::Message) -> (String, Value) {
+pub(super) fn message(message: &row::Message) -> (String, Value) {
     let intent = &message.intent;
     let row = json!({
         "id": intent.id,
@@ -112,7 +112,7 @@ pub(crate) fn message(message: &row::Message) -> (String, Value) {
         "program": intent.program,
         "template": intent.template,
         "person": intent.person,
-        "subject": intent.subject,
+        "subject": intent.subject.to_string(),
         "decided_at": intent.decided_at.to_string(),
         "attempt_count": message.attempt_count,
         "reason": message.reason,
@@ -121,12 +121,12 @@ pub(crate) fn message(message: &row::Message) -> (String, Value) {
 }
 
 /// A decision, with the cursor behind it.
-pub(crate) fn decision(decision: &Decision) -> (String, Value) {
+pub(super) fn decision(decision: &Decision) -> (String, Value) {
     let row = json!({
         "id": decision.id,
         "at": decision.at.to_string(),
         "program": decision.program,
-        "subject": decision.subject,
+        "subject": decision.subject.to_string(),
         "version": decision.version,
         "enrollment": decision.enrollment,
         "step": decision.step,
@@ -135,4 +135,13 @@ pub(crate) fn decision(decision: &Decision) -> (String, Value) {
         "message": decision.message,
     });
     (instant_cursor(decision.at, decision.id), row)
+}
+
+/// A member of a segment, with the cursor behind it.
+pub(super) fn member(member: &row::Member) -> (String, Value) {
+    let row = json!({
+        "subject": member.subject.to_string(),
+        "since": member.since.to_string(),
+    });
+    (member.subject.to_string(), row)
 }

@@ -15,7 +15,7 @@ use super::value;
 
 /// Turns rows into calls.
 #[derive(Debug)]
-pub(crate) struct Mapper {
+pub struct Mapper {
     mapping: Mapping,
     zone: TimeZone,
     lookups: HashMap<String, HashMap<String, Value>>,
@@ -24,7 +24,7 @@ pub(crate) struct Mapper {
 
 impl Mapper {
     /// A mapper for one source. Reads the files of its lookups, which stand beside it.
-    pub(crate) fn new(mapping: Mapping, source: &Path, file_id: &str) -> Result<Self> {
+    pub fn new(mapping: Mapping, source: &Path, file_id: &str) -> Result<Self> {
         let folder = source.parent().unwrap_or(Path::new(""));
         let mut lookups = HashMap::new();
         for (name, lookup) in &mapping.lookups {
@@ -43,7 +43,7 @@ impl Mapper {
     }
 
     /// The calls of a row, in the shape of the Segment HTTP API, or why it is rejected as a whole.
-    pub(crate) fn calls(&self, row: &Row) -> Result<Vec<Value>, String> {
+    pub fn calls(&self, row: &Row) -> Result<Vec<Value>, String> {
         let cells = row.cells.as_ref().map_err(Clone::clone)?;
         let row_id = match &self.mapping.row_id {
             Some(column) => {
