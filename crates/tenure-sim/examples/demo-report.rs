@@ -53,7 +53,7 @@ fn main() -> ExitCode {
 
 /// Whether an account is one that may be learned from.
 fn is_learned_from(account: AccountId) -> bool {
-    account.0 % 2 == 0
+    account.0.is_multiple_of(2)
 }
 
 fn report(seed: u64, account_count: u32) -> Result<bool, String> {

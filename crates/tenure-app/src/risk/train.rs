@@ -88,7 +88,7 @@ impl Node {
         let version = state.last_version + 1;
         match learn(&known, now, training, old.as_ref(), version)? {
             Learned::TooLittle(message) => state.message = message,
-            Learned::Model(model) => self.admit_model(*model, old.as_ref(), &known, &mut state)?,
+            Learned::Model(model) => self.admit_model(&model, old.as_ref(), &known, &mut state)?,
         }
         self.keep_risk(&[(STATE.0, STATE.1.to_owned(), &state)], now)?;
         Ok(
@@ -98,13 +98,13 @@ impl Node {
 
     fn admit_model(
         &self,
-        model: Model,
+        model: &Model,
         old: Option<&Model>,
         known: &Snapshots,
         state: &mut RiskState,
     ) -> Result<(), AppError> {
         state.last_version = model.version;
-        self.keep_risk(&[(MODELS, key_of(model.version), &model)], model.trained_at)?;
+        self.keep_risk(&[(MODELS, key_of(model.version), model)], model.trained_at)?;
         let quality = model.quality();
         let (low, high) = quality.roc_auc_interval;
         let measured = format!(
@@ -132,7 +132,7 @@ impl Node {
             state.message = format!("version {} serves: {measured}", model.version);
             state.serving = Some(model.version);
             state.summary = Some(model.summary());
-            return self.score_risk(&model, known, state);
+            return self.score_risk(model, known, state);
         }
         match old {
             Some(old) => self.score_risk(old, known, state),

@@ -33,13 +33,9 @@ pub(crate) fn telco(data: &Path) -> Result<Vec<Figure>> {
                 .filter(|&row| (folds[row] as u32 == fold) == inside)
                 .collect()
         };
-        let trial = score(
-            &table,
-            &churned,
-            &vec![0; churned.len()],
-            &rows(false),
-            &rows(true),
-        )?;
+        let unknown = vec![0; churned.len()];
+        let (learn, test) = (rows(false), rows(true));
+        let trial = score(&table, &churned, &unknown, &learn, &test)?;
         established &= trial.established;
         scores.push(trial.of_test);
     }
