@@ -340,6 +340,7 @@ impl Node {
             due_at: (state == MessageState::Pending).then_some(now),
             attempt_count: 0,
             forget: state == MessageState::Cancelled,
+            sent_to: None,
         };
         self.writer().commit(
             Batch {

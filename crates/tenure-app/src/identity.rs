@@ -248,7 +248,10 @@ impl Resolver {
             }
             | Command::Suppress {
                 person, account, ..
-            } => (*person, *account) = self.whereabouts(store, *person)?,
+            }
+            | Command::Erase { person, account } => {
+                (*person, *account) = self.whereabouts(store, *person)?;
+            }
             Command::Enroll {
                 subject, account, ..
             }

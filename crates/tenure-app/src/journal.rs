@@ -115,6 +115,13 @@ impl Journal {
         (position < chunk.first + u64::from(chunk.count)).then(|| Arc::clone(chunk))
     }
 
+    /// Lets go of the young chunks; whoever wants one reads it from the store.
+    pub fn forget_chunks(&self) {
+        let mut inner = self.inner.lock();
+        inner.tail.clear();
+        inner.tail_bytes = 0;
+    }
+
     /// Wakes whoever waits.
     pub fn nudge(&self) {
         self.inner.lock().generation += 1;

@@ -14,6 +14,7 @@ pub mod connectors;
 pub mod customer;
 pub mod dead_letters;
 pub mod dispatch;
+pub mod erasure;
 pub mod error;
 pub mod idempotency;
 pub mod identity;

@@ -154,7 +154,7 @@ impl Node {
             handle.clone(),
             Arc::clone(&live),
             Arc::clone(&clock),
-            parts.email,
+            (parts.email, Arc::clone(&connectors)),
             &workspace,
             parts.dispatch,
         ));
@@ -428,6 +428,10 @@ impl Node {
             Some(worker) => worker.lock().flush(self.clock.now()),
             None => Ok(()),
         }
+    }
+
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     pub(crate) fn inline(&self) -> bool {

@@ -247,7 +247,12 @@ impl Node {
             }
             (_, Some(bounce)) => {
                 let hard = bounce == Bounce::Hard;
-                extra.insert("kind".into(), if hard { "hard" } else { "soft" }.into());
+                let kind = match (self.went_to_former_address(message)?, hard) {
+                    (true, _) => "former",
+                    (false, true) => "hard",
+                    (false, false) => "soft",
+                };
+                extra.insert("kind".into(), kind.into());
                 let reason = delivery
                     .diagnostic
                     .as_deref()
@@ -407,15 +412,28 @@ impl Node {
         ))
     }
 
-    /// The keys of the addresses a message may have gone to; the message itself forgets its
-    /// address once sent.
+    /// Whether the person has another address by now than the one a message went to.
+    fn went_to_former_address(&self, message: &Message) -> Result<bool, AppError> {
+        let (Some(key), Some(person)) = (message.sent_to, message.intent.person) else {
+            return Ok(false);
+        };
+        let person = present_person(self.store().as_ref(), person)?;
+        let present = self.address_of(person)?;
+        Ok(present.is_some_and(|address| address_key(self.salt(), &address) != key))
+    }
+
+    /// The key of the address a message went to. One sent before that was kept may have gone to
+    /// the person's present address.
     fn address_keys(&self, message: &Message) -> Result<Suppressions, AppError> {
+        let refusal = refused_address(message.intent.person, self.now(), "hard bounce");
+        if let Some(key) = message.sent_to {
+            return Ok(vec![(key, Some(refusal))]);
+        }
         let mut addresses = vec![message.intent.to.to_string()];
         if let Some(person) = message.intent.person {
             addresses.extend(self.address_of(person)?);
         }
         addresses.retain(|address| !address.is_empty());
-        let refusal = refused_address(message.intent.person, self.now(), "hard bounce");
         let keys = addresses
             .iter()
             .map(|address| address_key(self.salt(), address));
@@ -464,5 +482,6 @@ fn settled_as(
         due_at: None,
         attempt_count: message.attempt_count,
         forget: true,
+        sent_to: None,
     }
 }

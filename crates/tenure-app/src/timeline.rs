@@ -31,6 +31,14 @@ impl Timeline {
         }
     }
 
+    /// Forgets what was noted about a subject.
+    pub fn forget(&mut self, subject: SubjectId) {
+        if subject == self.root.0 {
+            self.own.clear();
+        }
+        self.others.retain(|(whose, _)| *whose != subject);
+    }
+
     /// Whether nothing was noted.
     pub fn is_empty(&self) -> bool {
         self.own.is_empty() && self.others.is_empty()

@@ -305,6 +305,10 @@ impl Writer {
             Ok(()) => {
                 telemetry::committed(draft.count, begun.elapsed().as_secs_f64());
                 self.journal.end(draft.batch.chunk.take());
+                if !draft.batch.erased.is_empty() {
+                    // Names that were bound a moment ago are unknown now.
+                    self.resolver.forget();
+                }
                 for answer in draft.answers {
                     answer.settle(before);
                 }

@@ -315,3 +315,19 @@ fn reports_in_a_folder_are_recorded_and_put_away() {
     std::fs::remove_dir_all(&folder).unwrap();
     assert!(world.node.read_reports(&folder).is_err());
 }
+
+#[test]
+fn a_bounce_is_about_the_address_the_mail_went_to_not_the_one_the_person_has_by_then() {
+    let world = world_with_mail(None);
+    world.traits("ada", &[("email", "ada@new.example.com")]);
+    let bounce = report(&world, "failed", "5.1.1");
+    assert_eq!(
+        world.node.record_report(&bounce).unwrap(),
+        Some("hard bounce")
+    );
+    world.run();
+    world.track("e2", "ada", "signed_up", "{}");
+    let mails = world.mailbox.mails.lock();
+    assert_eq!(mails.len(), 2, "the new address is not suppressed");
+    assert!(mails[1].contains("ada@new.example.com"));
+}

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{DecisionId, EnrollmentId, MessageId, SubjectId};
+use crate::id::{DecisionId, EnrollmentId, MessageId, PersonId, SubjectId};
 use crate::time::Timestamp;
 
 /// Bits of an id below the ordinal.
@@ -33,6 +33,21 @@ pub struct Decision {
     pub reason: Box<str>,
     /// The message it led to.
     pub message: Option<MessageId>,
+}
+
+impl Decision {
+    /// What is left of it when its subject is erased: that it was taken, for the program's
+    /// figures.
+    #[must_use]
+    pub fn redacted(self) -> Self {
+        Self {
+            subject: SubjectId::Person(PersonId(0)),
+            enrollment: None,
+            reason: "about a person who was erased".into(),
+            message: None,
+            ..self
+        }
+    }
 }
 
 impl DecisionId {

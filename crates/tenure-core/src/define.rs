@@ -371,6 +371,8 @@ pub enum Recipient {
     Role(String),
     /// Everybody of the account.
     Everyone,
+    /// A channel of the team, such as `#customer-success`: no customer, so no policy stands before it.
+    Channel(String),
 }
 
 /// A task to create.

@@ -262,6 +262,14 @@ pub enum Command {
         /// True suppresses, false lifts it.
         suppressed: bool,
     },
+    /// Everything about this person up to here is to be forgotten: the engine lets go of the
+    /// state, and what the log holds is [redacted](Body::redacted) afterwards.
+    Erase {
+        /// Who.
+        person: PersonId,
+        /// Account of the person.
+        account: Option<AccountId>,
+    },
 }
 
 impl Body<'_> {
@@ -289,10 +297,74 @@ impl Body<'_> {
                 }
                 | Command::Suppress {
                     person, account, ..
-                } => of(*account, SubjectId::Person(*person)),
+                }
+                | Command::Erase { person, account } => of(*account, SubjectId::Person(*person)),
                 Command::Pause { .. } => None,
             },
         }
+    }
+}
+
+impl Event<'_> {
+    /// An entry that says nothing, in the place of one that was erased.
+    pub fn nothing(at: Timestamp) -> Event<'static> {
+        Event {
+            id: EventId(0),
+            person: None,
+            account: None,
+            occurred_at: at,
+            historical: true,
+            name: Cow::Borrowed(""),
+            properties: Cow::Borrowed("{}"),
+        }
+    }
+
+    /// Whether it says nothing.
+    pub fn is_nothing(&self) -> bool {
+        self.name.is_empty()
+    }
+}
+
+impl Body<'_> {
+    /// What is left of this entry when some persons are erased; `None` if it is not about them.
+    /// Events that count for an account stay, without the person and without their properties;
+    /// everything else becomes an entry that [says nothing](Event::nothing). An [erasure]
+    /// (Command::Erase) stays: it names nobody but by an id.
+    pub fn redacted(
+        &self,
+        received_at: Timestamp,
+        is_erased: &dyn Fn(PersonId) -> bool,
+    ) -> Option<Body<'static>> {
+        let is_theirs = |subject: &SubjectId| subject.person().is_some_and(is_erased);
+        let concerned = match self {
+            Self::Event(event) => event.person.is_some_and(is_erased),
+            Self::Profile(profile) => is_theirs(&profile.subject),
+            Self::Merge(merge) => is_erased(merge.from) || is_erased(merge.into),
+            Self::Move(moved) => is_erased(moved.person),
+            Self::Command(Command::Enroll { subject, .. } | Command::Remove { subject, .. }) => {
+                is_theirs(subject)
+            }
+            Self::Command(Command::Consent { person, .. } | Command::Suppress { person, .. }) => {
+                is_erased(*person)
+            }
+            Self::Command(Command::Pause { .. } | Command::Erase { .. })
+            | Self::Published(_)
+            | Self::Sweep(_) => false,
+        };
+        let left = match self {
+            _ if !concerned => return None,
+            Self::Event(event) if event.account.is_some() => Event {
+                id: event.id,
+                person: None,
+                account: event.account,
+                occurred_at: event.occurred_at,
+                historical: event.historical,
+                name: Cow::Owned(event.name.clone().into_owned()),
+                properties: Cow::Borrowed("{}"),
+            },
+            _ => Event::nothing(received_at),
+        };
+        Some(Body::Event(left))
     }
 }
 

@@ -313,6 +313,21 @@ fn a_transactional_program_may_send_at_least_once() {
 }
 
 #[test]
+fn a_message_to_the_team_names_a_channel_of_slack() {
+    let of = |channel: &str| {
+        format!(
+            "program: p\naudience: account\nenter: {{ api: true }}\nsteps: [ {{ send: {channel}, to: \"#saves\", template: hello }} ]\n"
+        )
+    };
+    let set = read(&of("slack"));
+    let StepKind::Send(send) = &set.programs[0].steps[0].kind else {
+        panic!("no send");
+    };
+    assert_eq!(send.to, Recipient::Channel("#saves".into()));
+    assert_eq!(complaints(&of("sms")), ["wrong-recipient \"#saves\""]);
+}
+
+#[test]
 fn moments_of_a_test_come_in_order_of_time_and_name_whose_traits_change() {
     let set = read(
         r#"
@@ -540,8 +555,8 @@ fn wrong_programs_say_what_is_wrong_and_where() {
             &["two-steps exit"],
         ),
         (
-            "enter: { event: a }\nsteps: [ { send: sms, template: helo } ]",
-            &["unknown-channel sms", "unknown-template helo"],
+            "enter: { event: a }\nsteps: [ { send: fax, template: helo } ]",
+            &["unknown-channel fax", "unknown-template helo"],
         ),
         (
             "enter: { event: a }\nsteps: [ { send: email, template: \"x-{{ y }}\" }, { send: email } ]",

@@ -341,5 +341,6 @@ fn sent(id: MessageId) -> MessageUpdate {
         due_at: None,
         attempt_count: 1,
         forget: true,
+        sent_to: None,
     }
 }

@@ -7,7 +7,7 @@ use tenure_store::row::{Person, PlanRow};
 
 use crate::key::Bits;
 use crate::tally::Tally;
-use crate::{audit, dedup, health, log, message, output, record, refusal, state};
+use crate::{audit, dedup, erase, health, log, message, output, record, refusal, state};
 
 /// Writes all of a batch, in the order of its fields; gives the row that holds its event ids.
 pub(crate) fn apply(connection: &Connection, batch: &Batch) -> rusqlite::Result<Option<i64>> {
@@ -26,6 +26,9 @@ pub(crate) fn apply(connection: &Connection, batch: &Batch) -> rusqlite::Result<
     output::change_enrollments(connection, &batch.enrollments, &mut tally)?;
     health::insert(connection, &batch.health)?;
     output::insert_dead_letters(connection, &batch.dead_letters)?;
+    for (subject, root) in &batch.states_erased {
+        state::erase(connection, *subject, *root, &mut tally)?;
+    }
     if let Some(checkpoint) = &batch.checkpoint {
         state::checkpoint(connection, checkpoint, &mut tally)?;
     }
@@ -39,6 +42,12 @@ pub(crate) fn apply(connection: &Connection, batch: &Batch) -> rusqlite::Result<
     }
     remove_dead_letters(connection, &batch.dead_letters_removed)?;
     record::apply(connection, batch)?;
+    for chunk in &batch.chunks_redacted {
+        log::replace(connection, chunk)?;
+    }
+    for erased in &batch.erased {
+        erase::erase(connection, *erased, &mut tally)?;
+    }
     audit::append(connection, &batch.audit)?;
     tally.store(connection)?;
     Ok(seen_row)

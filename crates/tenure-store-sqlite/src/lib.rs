@@ -11,6 +11,7 @@ mod check;
 mod commit;
 mod connection;
 mod dedup;
+mod erase;
 mod error;
 mod health;
 mod housekeeping;

@@ -15,14 +15,33 @@ pub(crate) fn end(connection: &Connection) -> rusqlite::Result<Position> {
     Ok(last.unwrap_or(0) as u64)
 }
 
-pub(crate) fn append(connection: &Connection, chunk: &Chunk) -> rusqlite::Result<()> {
+/// What is stored of a chunk: packed, or plain when packing does not help; the lengths tell which
+/// it is.
+fn packed(chunk: &Chunk) -> std::borrow::Cow<'_, [u8]> {
     let packed = lz4_flex::block::compress(&chunk.bytes);
-    // Kept plain when packing does not help; the lengths tell which it is.
-    let stored = if packed.len() < chunk.bytes.len() {
-        &packed
+    if packed.len() < chunk.bytes.len() {
+        packed.into()
     } else {
-        &chunk.bytes
-    };
+        chunk.bytes.as_slice().into()
+    }
+}
+
+/// Puts a chunk in the place of the one with its first position and count.
+pub(crate) fn replace(connection: &Connection, chunk: &Chunk) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE chunk SET plain_len = ?3, bytes = ?4 WHERE first = ?1 AND count = ?2",
+        )?
+        .execute((
+            chunk.first as i64,
+            chunk.count,
+            chunk.bytes.len() as i64,
+            packed(chunk),
+        ))?;
+    Ok(())
+}
+
+pub(crate) fn append(connection: &Connection, chunk: &Chunk) -> rusqlite::Result<()> {
     connection
         .prepare_cached("INSERT INTO chunk VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
         .execute((
@@ -31,7 +50,7 @@ pub(crate) fn append(connection: &Connection, chunk: &Chunk) -> rusqlite::Result
             chunk.received_at.0,
             chunk.occurred_until.0,
             chunk.bytes.len() as i64,
-            stored,
+            packed(chunk),
         ))?;
     Ok(())
 }

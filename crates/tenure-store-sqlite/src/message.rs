@@ -14,7 +14,7 @@ use crate::key::{Bits, Subject, message_state, message_state_number, pack, unpac
 use crate::list::{Cursor, Select};
 use crate::tally::{Counted, Tally};
 
-const COLUMNS: &str = "state, state_at, due_at, attempt_count, reason, intent";
+const COLUMNS: &str = "state, state_at, due_at, attempt_count, reason, intent, sent_to";
 
 pub(crate) fn insert(
     connection: &Connection,
@@ -23,8 +23,8 @@ pub(crate) fn insert(
 ) -> rusqlite::Result<()> {
     let mut insert = connection.prepare_cached(
         "INSERT INTO message (id, state, state_at, decided_at, due_at, attempt_count, person,
-         subject, program, reason, intent)
-         VALUES (?1, 0, ?2, ?2, ?2, 0, ?3, ?4, ?5, NULL, ?6) ON CONFLICT (id) DO NOTHING",
+         subject, program, reason, intent, channel)
+         VALUES (?1, 0, ?2, ?2, ?2, 0, ?3, ?4, ?5, NULL, ?6, ?7) ON CONFLICT (id) DO NOTHING",
     )?;
     for intent in intents {
         let inserted_count = insert.execute((
@@ -34,6 +34,7 @@ pub(crate) fn insert(
             Subject(intent.subject),
             &intent.program,
             pack(intent)?,
+            &intent.channel,
         ))?;
         tally.add(
             Counted::Messages(MessageState::Pending),
@@ -62,7 +63,7 @@ pub(crate) fn update(
     connection
         .prepare_cached(
             "UPDATE message SET state = ?2, state_at = ?3, due_at = ?4, attempt_count = ?5,
-             reason = ?6, intent = coalesce(?7, intent) WHERE id = ?1",
+             reason = ?6, intent = coalesce(?7, intent), sent_to = ?8 WHERE id = ?1",
         )?
         .execute((
             Bits::of(update.id),
@@ -72,6 +73,7 @@ pub(crate) fn update(
             message.attempt_count,
             &message.reason,
             intent,
+            message.sent_to.map(Bits),
         ))?;
     Ok(())
 }
@@ -85,19 +87,21 @@ pub(crate) fn get(connection: &Connection, id: MessageId) -> rusqlite::Result<Op
 
 pub(crate) fn due(
     connection: &Connection,
+    channel: &str,
     now: Timestamp,
     except: &[MessageId],
     limit: usize,
 ) -> rusqlite::Result<Vec<Message>> {
     let except: BTreeSet<_> = except.iter().copied().collect();
     let mut select = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS}, id FROM message WHERE state = 0 AND due_at <= ?1 ORDER BY due_at, id"
+        "SELECT {COLUMNS}, id FROM message
+         WHERE state = 0 AND channel = ?1 AND due_at <= ?2 ORDER BY due_at, id"
     ))?;
-    let mut rows = select.query([now.0])?;
+    let mut rows = select.query((channel, now.0))?;
     let mut due = Vec::new();
     while due.len() < limit {
         let Some(row) = rows.next()? else { break };
-        if !except.contains(&row.get::<_, Bits>(6)?.id()) {
+        if !except.contains(&row.get::<_, Bits>(7)?.id()) {
             due.push(message_of(row)?);
         }
     }
@@ -106,13 +110,15 @@ pub(crate) fn due(
 
 pub(crate) fn next_due(
     connection: &Connection,
+    channel: &str,
     now: Timestamp,
 ) -> rusqlite::Result<Option<Timestamp>> {
     connection
         .prepare_cached(
-            "SELECT due_at FROM message WHERE state = 0 AND due_at > ?1 ORDER BY due_at LIMIT 1",
+            "SELECT due_at FROM message WHERE state = 0 AND channel = ?1 AND due_at > ?2
+             ORDER BY due_at LIMIT 1",
         )?
-        .query_row([now.0], |row| row.get(0).map(Timestamp))
+        .query_row((channel, now.0), |row| row.get(0).map(Timestamp))
         .optional()
 }
 
@@ -144,5 +150,6 @@ fn message_of(row: &Row<'_>) -> rusqlite::Result<Message> {
         attempt_count: row.get(3)?,
         reason: row.get::<_, Option<String>>(4)?.map(Into::into),
         intent: unpack(row.get_ref(5)?.as_blob()?)?,
+        sent_to: row.get::<_, Option<Bits>>(6)?.map(|bits| bits.0),
     })
 }

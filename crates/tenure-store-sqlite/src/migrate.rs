@@ -9,13 +9,14 @@ use tenure_store::StoreError;
 use crate::error::store_error;
 
 /// The migrations, in order; the first brings the schema to number 1.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("../migrations/0001_initial.sql"),
     include_str!("../migrations/0002_records_and_decision_order.sql"),
     include_str!("../migrations/0003_audit.sql"),
     include_str!("../migrations/0004_health_history.sql"),
     include_str!("../migrations/0005_held_out.sql"),
     include_str!("../migrations/0006_refusals_and_tasks.sql"),
+    include_str!("../migrations/0007_message_channel.sql"),
 ];
 
 /// Brings the schema up to date.

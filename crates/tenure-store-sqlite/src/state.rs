@@ -127,6 +127,23 @@ fn remove(connection: &Connection, subject: SubjectId, tally: &mut Tally) -> rus
     Ok(())
 }
 
+/// Takes out the state of an erased person, if it is kept under this root, with all its traces.
+pub(crate) fn erase(
+    connection: &Connection,
+    subject: SubjectId,
+    root: RootId,
+    tally: &mut Tally,
+) -> rusqlite::Result<()> {
+    let deleted_count = connection
+        .prepare_cached("DELETE FROM state WHERE subject = ?1 AND root = ?2")?
+        .execute((Subject(subject), Root(root)))?;
+    tally.add(
+        Counted::Subjects(audience_of(subject)),
+        -(deleted_count as i64),
+    );
+    Ok(())
+}
+
 fn extend_timeline(
     connection: &Connection,
     subject: SubjectId,

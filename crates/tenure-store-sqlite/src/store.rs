@@ -32,7 +32,7 @@ use crate::key::Bits;
 use crate::list::Cursor;
 use crate::tally::{self, Counted};
 use crate::{
-    audit, commit, health, log, message, migrate, output, record, refusal, state, timeline,
+    audit, commit, erase, health, log, message, migrate, output, record, refusal, state, timeline,
 };
 
 /// Pages a backup copies between two reports: 4 MiB.
@@ -273,15 +273,20 @@ impl Store for SqliteStore {
 
     fn due_messages(
         &self,
+        channel: &str,
         now: Timestamp,
         except: &[MessageId],
         limit: usize,
     ) -> Result<Vec<row::Message>, StoreError> {
-        self.read(|connection| message::due(connection, now, except, limit))
+        self.read(|connection| message::due(connection, channel, now, except, limit))
     }
 
-    fn next_message_due(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        self.read(|connection| message::next_due(connection, now))
+    fn next_message_due(
+        &self,
+        channel: &str,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        self.read(|connection| message::next_due(connection, channel, now))
     }
 
     fn message(&self, id: MessageId) -> Result<Option<row::Message>, StoreError> {
@@ -516,6 +521,11 @@ impl Store for SqliteStore {
 
     fn check(&self) -> Result<Vec<String>, StoreError> {
         self.read(crate::check::findings)
+    }
+
+    fn compact(&self) -> Result<(), StoreError> {
+        let connection = self.shared.writer.connection.lock();
+        erase::compact(&connection)
     }
 
     fn maintain(&self, now: Timestamp) -> Result<(), StoreError> {

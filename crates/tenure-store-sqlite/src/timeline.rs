@@ -96,6 +96,19 @@ pub(crate) fn join(
     write_rows(connection, into, &positions)
 }
 
+/// Forgets the positions up to and including `until`.
+pub(crate) fn forget(
+    connection: &Connection,
+    subject: SubjectId,
+    until: Position,
+) -> rusqlite::Result<()> {
+    let mut positions = newest(connection, subject, None, usize::MAX)?;
+    positions.retain(|position| *position > until);
+    positions.sort_unstable();
+    clear(connection, subject)?;
+    write_rows(connection, subject, &positions)
+}
+
 fn clear(connection: &Connection, subject: SubjectId) -> rusqlite::Result<()> {
     connection
         .prepare_cached("DELETE FROM timeline WHERE subject = ?1")?

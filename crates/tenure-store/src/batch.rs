@@ -4,7 +4,7 @@ use tenure_core::decision::Decision;
 use tenure_core::effect::{
     EnrollmentChange, HealthRecord, MembershipChange, MessageIntent, TaskIntent,
 };
-use tenure_core::id::{EventId, MessageId, PersonId, SubjectId, TaskId};
+use tenure_core::id::{EventId, MessageId, PersonId, RootId, SubjectId, TaskId};
 use tenure_core::log::Position;
 use tenure_core::time::Timestamp;
 
@@ -46,6 +46,10 @@ pub struct Batch {
     /// Log entries that could not be processed.
     pub dead_letters: Vec<row::DeadLetter>,
 
+    /// States to take out now, each only while it is kept under that root; of persons who are
+    /// erased.
+    pub states_erased: Vec<(SubjectId, RootId)>,
+
     /// States, brought up to one place of the log.
     pub checkpoint: Option<Checkpoint>,
 
@@ -68,6 +72,11 @@ pub struct Batch {
     /// Records to take out because they are older, as `(collection, those before)`.
     pub records_expired: Vec<(Box<str>, Timestamp)>,
 
+    /// Chunks of the log, each in the place of the one with its first position and count.
+    pub chunks_redacted: Vec<row::Chunk>,
+    /// What to forget of persons.
+    pub erased: Vec<Erased>,
+
     /// Entries of the audit trail; their numbers must follow the last.
     pub audit: Vec<AuditRow>,
 }
@@ -88,6 +97,19 @@ pub struct Checkpoint {
     pub timelines_joined: Vec<(SubjectId, SubjectId)>,
 }
 
+/// A person of whom nothing is to be left besides the log and the state: names, row, messages,
+/// tasks, memberships, enrollments, health, choices and timeline. Of decisions is left that they
+/// were taken ([`Decision::redacted`]), of suppressed addresses that they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Erased {
+    /// Who.
+    pub person: PersonId,
+    /// What is of a later instant stays: the person came back.
+    pub until: Timestamp,
+    /// Positions of the timeline after this one stay.
+    pub until_position: Position,
+}
+
 /// What dispatch did to a message.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MessageUpdate {
@@ -105,6 +127,8 @@ pub struct MessageUpdate {
     pub attempt_count: u32,
     /// Forget the recipient's address and the template data (it is final).
     pub forget: bool,
+    /// Key of the address that an attempt goes to; `None` leaves what is known.
+    pub sent_to: Option<u128>,
 }
 
 /// A task changed by a human: how it stands from now on.
@@ -149,6 +173,9 @@ impl Batch {
         self.records.append(&mut later.records);
         self.records_removed.append(&mut later.records_removed);
         self.records_expired.append(&mut later.records_expired);
+        self.states_erased.append(&mut later.states_erased);
+        self.chunks_redacted.append(&mut later.chunks_redacted);
+        self.erased.append(&mut later.erased);
         self.audit.append(&mut later.audit);
         match (&mut self.checkpoint, later.checkpoint) {
             (Some(mine), Some(mut theirs)) => {

@@ -109,16 +109,21 @@ pub trait Store: Send + Sync {
 
     // --- dispatch ------------------------------------------------------------------------
 
-    /// Messages in state [`row::MessageState::Pending`] due at or before `now`, oldest due first
-    /// then by id, at most `limit`, leaving out those in `except`.
+    /// Messages of a channel in state [`row::MessageState::Pending`] due at or before `now`, oldest
+    /// due first then by id, at most `limit`, leaving out those in `except`.
     fn due_messages(
         &self,
+        channel: &str,
         now: Timestamp,
         except: &[MessageId],
         limit: usize,
     ) -> Result<Vec<row::Message>, StoreError>;
-    /// When the next pending message after `now` is due.
-    fn next_message_due(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError>;
+    /// When the next pending message of a channel after `now` is due.
+    fn next_message_due(
+        &self,
+        channel: &str,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError>;
     /// One message.
     fn message(&self, id: MessageId) -> Result<Option<row::Message>, StoreError>;
     /// For each address key, whether it is suppressed and why.
@@ -245,6 +250,9 @@ pub trait Store: Send + Sync {
     ) -> Result<(), StoreError>;
     /// Checks the store's own consistency; a list of findings, empty when sound.
     fn check(&self) -> Result<Vec<String>, StoreError>;
+    /// Writes everything anew, so that no byte of what was deleted or replaced is left in the
+    /// store's files. Nothing can be committed meanwhile; wants as much free space as the store has.
+    fn compact(&self) -> Result<(), StoreError>;
     /// A short pause is fine now: do background housekeeping (WAL checkpoint, expiry of the
     /// de-duplication index before `now - DEDUP_RETENTION_MS`).
     fn maintain(&self, now: Timestamp) -> Result<(), StoreError>;

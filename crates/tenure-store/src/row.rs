@@ -114,6 +114,9 @@ pub struct Message {
     pub attempt_count: u32,
     /// Why, or the provider's answer.
     pub reason: Option<Box<str>>,
+    /// Key of the address that the last attempt went to: a bounce is about that one, whatever the
+    /// person's address is by then.
+    pub sent_to: Option<u128>,
 }
 
 impl Message {
@@ -125,6 +128,7 @@ impl Message {
             due_at: intent.decided_at,
             attempt_count: 0,
             reason: None,
+            sent_to: None,
             intent,
         }
     }
@@ -136,6 +140,7 @@ impl Message {
         self.reason.clone_from(&update.reason);
         self.attempt_count = update.attempt_count;
         self.due_at = update.due_at.unwrap_or(self.due_at);
+        self.sent_to = update.sent_to.or(self.sent_to);
         if update.forget {
             self.intent.to = "".into();
             self.intent.data = "".into();

@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     apply, audit, backtest, backup, breakers, clients, completions, connectors, dead_letters,
-    definitions, demo, diff, doctor, enrollments, export, generate, health, import, init, keys,
-    listing, login, messages, programs, restore, results, risk, secrets, serve, settings,
+    definitions, demo, diff, doctor, enrollments, erase, export, generate, health, import, init,
+    keys, listing, login, messages, programs, restore, results, risk, secrets, serve, settings,
     suppressions, templates, test, topics, users, validate, webhooks, why,
 };
 
@@ -64,6 +64,8 @@ pub(crate) enum Command {
     /// List and show people
     #[command(subcommand)]
     People(listing::People),
+    /// Erase a person and all that was told about them
+    Erase(erase::Erase),
     /// List and show accounts
     #[command(subcommand)]
     Accounts(listing::Accounts),

@@ -8,6 +8,7 @@ mod connectors;
 mod customer;
 mod dead_letters;
 mod definitions;
+mod erasure;
 mod exports;
 mod flow;
 mod guard;
@@ -269,6 +270,7 @@ fn long_work(guarded: Guarded) -> Guarded {
         .own(Scope::DefinitionsWrite, routes!(jobs::cancel))
         .routes(Scope::CsRetentionRead, routes!(risk::show))
         .own(Scope::DefinitionsWrite, routes!(risk::train))
+        .own(Scope::Admin, routes!(erasure::erase))
         .own(Scope::ProfilesWrite, routes!(imports::start))
         .routes(Scope::ProfilesRead, routes!(imports::list))
         .routes(Scope::ProfilesRead, routes!(imports::show))

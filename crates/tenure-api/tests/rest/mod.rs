@@ -5,6 +5,7 @@ mod audit;
 mod connectors;
 mod customer;
 mod definitions;
+mod erasure;
 mod flow;
 mod hosted;
 mod lists;

@@ -22,7 +22,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use tenure_connectors::provider::{Connector, Network, Setup, open};
+use tenure_connectors::provider::{Connector, Network, Setup, describe, open};
 use tenure_core::id::Salt;
 use tenure_core::time::Timestamp;
 use tenure_store::query::{MAX_PAGE_ROWS, RecordFilter};
@@ -246,6 +246,41 @@ impl Connectors {
             .lock()
             .insert(name.to_owned(), Arc::clone(&opened));
         Ok(opened)
+    }
+
+    /// The connector that carries a channel of programs: the one of that name, else the only one of a kind that does.
+    /// The error is for people.
+    pub(crate) fn of_channel(&self, channel: &str) -> Result<Arc<dyn Connector>, String> {
+        let named = self.connector(channel);
+        if let Ok(named) = &named
+            && named.description().channel == Some(channel)
+        {
+            return Ok(Arc::clone(named));
+        }
+        let configs: Vec<Config> =
+            kept(self.store.as_ref(), CONFIGS, "").map_err(|error| error.to_string())?;
+        let carries = |config: &&Config| {
+            describe(&config.kind).is_some_and(|kind| kind.channel == Some(channel))
+        };
+        let mut carriers = configs.iter().filter(carries);
+        match (carriers.next(), carriers.next()) {
+            (Some(only), None) => self
+                .connector(&only.name)
+                .map_err(|error| error.to_string()),
+            (None, _) => {
+                let kinds: Vec<&str> = kinds()
+                    .filter(|kind| kind.channel == Some(channel))
+                    .map(|kind| kind.kind)
+                    .collect();
+                Err(format!(
+                    "no connector carries {channel}; set one up of the kind {}",
+                    kinds.join(" or ")
+                ))
+            }
+            (Some(_), Some(_)) => Err(format!(
+                "several connectors carry {channel}; name the one to use `{channel}`"
+            )),
+        }
     }
 
     /// Takes a piece of work, if nobody has it.

@@ -13,7 +13,9 @@ use tenure_core::effect::MessageIntent;
 use tenure_core::time::Timestamp;
 use tenure_store::row::Message;
 
+use super::text::Text;
 use super::{DispatchSettings, Refusal, WEBHOOK, webhook};
+use crate::breakers::breaker_of;
 use crate::catalog::Catalog;
 
 /// A message ready to go out.
@@ -23,6 +25,19 @@ pub enum Composed {
     Email(Box<PreparedEmail>),
     /// To a URL.
     Webhook(Box<PreparedWebhook>),
+    /// By a connector.
+    Text(Text),
+}
+
+impl Composed {
+    /// The breaker that guards it, for a message of `channel`; e-mail's is asked before messages are looked up.
+    pub(super) fn breaker(&self, channel: &str) -> Option<String> {
+        match self {
+            Self::Email(_) => None,
+            Self::Webhook(webhook) => Some(breaker_of(webhook)),
+            Self::Text(_) => Some(channel.to_owned()),
+        }
+    }
 }
 
 /// Makes e-mails and webhooks of messages, with the templates and the policy in force.
@@ -84,7 +99,16 @@ impl Composer {
                 text: webhook::body(intent)?,
             });
         }
-        self.render(&intent.template, &self.data(intent), Strict::No)
+        self.rendered(intent, Strict::No)
+    }
+
+    /// A message's template with what the engine knew when it decided.
+    pub(super) fn rendered(
+        &self,
+        intent: &MessageIntent,
+        strict: Strict,
+    ) -> Result<Rendered, String> {
+        self.render(&intent.template, &self.data(intent), strict)
     }
 
     /// Renders, tracks, and builds one message.
@@ -96,7 +120,7 @@ impl Composer {
             return Ok(Composed::Webhook(Box::new(webhook)));
         }
         let mut rendered = self
-            .render(&intent.template, &self.data(intent), Strict::Yes)
+            .rendered(intent, Strict::Yes)
             .map_err(Refusal::Unrenderable)?;
         if let Some(subject) = &intent.subject_line {
             rendered.subject.clone_from(&subject.to_string());

@@ -1,5 +1,6 @@
-//! The threads of dispatch: one looks for what is due, the others send.
+//! The threads of a channel: one looks for what is due, the others send.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -21,21 +22,35 @@ const REST_MS: i64 = 30_000;
 /// How long it rests after a failure of the store, in milliseconds.
 const AFTER_FAILURE_MS: i64 = 500;
 
+/// A channel with its own threads.
+struct Lane {
+    dispatcher: Arc<Dispatcher>,
+    channel: &'static str,
+    /// Messages some thread has in hand.
+    in_hand: Mutex<HashSet<MessageId>>,
+}
+
 /// Starts one thread that feeds and `threads` that send.
 pub(super) fn start(
     dispatcher: &Arc<Dispatcher>,
+    channel: &'static str,
     threads: usize,
 ) -> Result<Vec<JoinHandle<()>>, AppError> {
+    let lane = Arc::new(Lane {
+        dispatcher: Arc::clone(dispatcher),
+        channel,
+        in_hand: Mutex::default(),
+    });
     let (sender, receiver) = sync_channel::<Message>(threads);
     let receiver = Arc::new(Mutex::new(receiver));
     let mut handles = Vec::with_capacity(threads + 1);
     for number in 0..threads {
-        let (dispatcher, receiver) = (Arc::clone(dispatcher), Arc::clone(&receiver));
-        let name = format!("send-{number}");
-        handles.push(spawn(name, move || send(&dispatcher, &receiver))?);
+        let (lane, receiver) = (Arc::clone(&lane), Arc::clone(&receiver));
+        let name = format!("send-{channel}-{number}");
+        handles.push(spawn(name, move || send(&lane, &receiver))?);
     }
-    let feeder = Arc::clone(dispatcher);
-    handles.push(spawn("outbox".into(), move || feed(&feeder, &sender))?);
+    let name = format!("due-{channel}");
+    handles.push(spawn(name, move || feed(&lane, &sender))?);
     Ok(handles)
 }
 
@@ -46,7 +61,8 @@ fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle
         .map_err(|error| AppError::Conflict(format!("no thread to send with: {error}")))
 }
 
-fn send(dispatcher: &Dispatcher, queue: &Mutex<Receiver<Message>>) {
+fn send(lane: &Lane, queue: &Mutex<Receiver<Message>>) {
+    let dispatcher = &lane.dispatcher;
     loop {
         let Ok(message) = queue.lock().recv() else {
             return;
@@ -56,15 +72,16 @@ fn send(dispatcher: &Dispatcher, queue: &Mutex<Receiver<Message>>) {
         {
             telemetry::dispatch_failed(&error);
         }
-        dispatcher.in_hand.lock().remove(&message.intent.id);
+        lane.in_hand.lock().remove(&message.intent.id);
         dispatcher.live.outbox_grew();
     }
 }
 
-fn feed(dispatcher: &Dispatcher, queue: &SyncSender<Message>) {
+fn feed(lane: &Lane, queue: &SyncSender<Message>) {
+    let dispatcher = &lane.dispatcher;
     let mut seen = 0;
     while !dispatcher.stopping() {
-        let rest_ms = match feed_once(dispatcher, queue) {
+        let rest_ms = match feed_once(lane, queue) {
             Ok(rest_ms) => rest_ms,
             Err(error) => {
                 telemetry::dispatch_failed(&error);
@@ -80,10 +97,11 @@ fn feed(dispatcher: &Dispatcher, queue: &SyncSender<Message>) {
 }
 
 /// Hands out what is due; answers for how long there is nothing to do, in milliseconds.
-fn feed_once(dispatcher: &Dispatcher, queue: &SyncSender<Message>) -> Result<i64, AppError> {
+fn feed_once(lane: &Lane, queue: &SyncSender<Message>) -> Result<i64, AppError> {
+    let dispatcher = &lane.dispatcher;
     let now = dispatcher.clock.now();
-    let passage = dispatcher.breaker.lock().passage(now);
-    let in_hand: Vec<MessageId> = dispatcher.in_hand.lock().iter().copied().collect();
+    let passage = dispatcher.passage(lane.channel, now);
+    let in_hand: Vec<MessageId> = lane.in_hand.lock().iter().copied().collect();
     let limit = match passage {
         Passage::Open => LOOK_UP,
         // What is under way will tell; until then no further attempt.
@@ -91,13 +109,15 @@ fn feed_once(dispatcher: &Dispatcher, queue: &SyncSender<Message>) -> Result<i64
         Passage::Probe => return Ok(REST_MS),
         Passage::Shut(until) => return Ok(until.since_ms(now).max(1)),
     };
-    let due = dispatcher.store.due_messages(now, &in_hand, limit)?;
+    let due = dispatcher
+        .store
+        .due_messages(lane.channel, now, &in_hand, limit)?;
     if due.is_empty() {
-        let next = dispatcher.store.next_message_due(now)?;
+        let next = dispatcher.store.next_message_due(lane.channel, now)?;
         return Ok(rest_until(next, now));
     }
     for message in due {
-        dispatcher.in_hand.lock().insert(message.intent.id);
+        lane.in_hand.lock().insert(message.intent.id);
         if queue.send(message).is_err() {
             return Ok(REST_MS);
         }

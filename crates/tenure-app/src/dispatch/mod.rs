@@ -9,9 +9,9 @@ mod breaker;
 mod compose;
 mod feed;
 mod settle;
+mod text;
 mod webhook;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -21,15 +21,16 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use tenure_connectors::email::DkimSigner;
 use tenure_connectors::webhook::{Attempt, WebhookSender, WebhookSettings, WebhookTransport};
 use tenure_connectors::{EmailTransport, Outcome};
-use tenure_core::id::{MessageId, Salt};
+use tenure_core::id::Salt;
 use tenure_core::time::{HOUR_MS, SECOND_MS, Timestamp};
 use tenure_store::batch::MessageUpdate;
 use tenure_store::row::{Message, MessageState};
 use tenure_store::{Batch, Store};
 
-use crate::breakers::{BreakerView, Breakers, breaker_of};
+use crate::breakers::{BreakerView, Breakers};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
+use crate::connectors::Connectors;
 use crate::error::AppError;
 use crate::identity::present_person;
 use crate::live::Live;
@@ -51,6 +52,18 @@ const LONGEST_RETRY_MS: i64 = 6 * HOUR_MS;
 const EMAIL: &str = "email";
 /// The channel of webhook steps.
 const WEBHOOK: &str = "webhook";
+/// The channel of text messages to telephones.
+const SMS: &str = "sms";
+/// The channel of messages to Slack.
+const SLACK: &str = "slack";
+/// All channels, with how many attempts run at once; e-mail has a setting. What stands still in one
+/// holds up no other.
+const CHANNELS: [(&str, Option<usize>); 4] = [
+    (EMAIL, None),
+    (WEBHOOK, Some(4)),
+    (SMS, Some(2)),
+    (SLACK, Some(1)),
+];
 
 /// How messages are sent.
 #[derive(Debug, Clone)]
@@ -61,7 +74,7 @@ pub struct DispatchSettings {
     pub from: Option<String>,
     /// Whether opens and clicks are tracked.
     pub tracking: bool,
-    /// How many attempts run at once.
+    /// How many e-mails are under way at once.
     pub threads: usize,
     /// The first pause before another attempt, in milliseconds; doubled each time.
     pub retry_delay_ms: i64,
@@ -96,15 +109,14 @@ pub struct Dispatcher {
     clock: Arc<dyn Clock>,
     email: Arc<dyn EmailTransport>,
     webhooks: Arc<dyn WebhookTransport>,
+    connectors: Arc<Connectors>,
     settings: DispatchSettings,
     salt: Salt,
     composer: RwLock<Arc<Composer>>,
     link_secret: [u8; 32],
     breaker: Mutex<Breaker>,
-    /// Those of the receivers of webhooks.
+    /// Those of the receivers of webhooks, and of the providers of text channels.
     receivers: Arc<Breakers>,
-    /// Messages some thread has in hand.
-    in_hand: Mutex<HashSet<MessageId>>,
     stopping: AtomicBool,
     rest: (Mutex<()>, Condvar),
 }
@@ -125,7 +137,7 @@ impl Dispatcher {
         writer: WriterHandle,
         live: Arc<Live>,
         clock: Arc<dyn Clock>,
-        email: Arc<dyn EmailTransport>,
+        (email, connectors): (Arc<dyn EmailTransport>, Arc<Connectors>),
         workspace: &Workspace,
         settings: DispatchSettings,
     ) -> Self {
@@ -140,13 +152,13 @@ impl Dispatcher {
             clock,
             email,
             webhooks,
+            connectors,
             settings,
             salt: workspace.salt(),
             composer: RwLock::new(Arc::new(composer)),
             link_secret,
             breaker: Mutex::new(Breaker::default()),
             receivers: Arc::default(),
-            in_hand: Mutex::new(HashSet::new()),
             stopping: AtomicBool::new(false),
             rest: (Mutex::new(()), Condvar::new()),
         }
@@ -166,7 +178,12 @@ impl Dispatcher {
     /// Starts the threads.
     pub fn start(self: &Arc<Self>) -> Result<Vec<JoinHandle<()>>, AppError> {
         self.settle_cut_off()?;
-        feed::start(self, self.settings.threads.max(1))
+        let mut threads = Vec::new();
+        for (channel, count) in CHANNELS {
+            let count = count.unwrap_or(self.settings.threads).max(1);
+            threads.extend(feed::start(self, channel, count)?);
+        }
+        Ok(threads)
     }
 
     /// Asks the threads to end after the attempts under way.
@@ -227,18 +244,31 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Sends up to `limit` due messages on the caller's thread; how many were taken. For the
-    /// simulator and for tests.
+    /// Sends up to `limit` due messages of each channel on the caller's thread; how many were taken.
+    /// For the simulator and for tests.
     pub fn step(&self, limit: usize) -> Result<usize, AppError> {
-        let now = self.clock.now();
-        if matches!(self.breaker.lock().passage(now), Passage::Shut(_)) {
-            return Ok(0);
+        let mut taken_count = 0;
+        for (channel, _) in CHANNELS {
+            let now = self.clock.now();
+            if matches!(self.passage(channel, now), Passage::Shut(_)) {
+                continue;
+            }
+            let due = self.store.due_messages(channel, now, &[], limit)?;
+            for message in &due {
+                self.carry(message)?;
+            }
+            taken_count += due.len();
         }
-        let due = self.store.due_messages(now, &[], limit)?;
-        for message in &due {
-            self.carry(message)?;
+        Ok(taken_count)
+    }
+
+    /// Whether attempts may be made in a channel. E-mail has one destination; elsewhere each
+    /// destination has a breaker of its own, which is asked for each message.
+    fn passage(&self, channel: &str, now: Timestamp) -> Passage {
+        match channel {
+            EMAIL => self.breaker.lock().passage(now),
+            _ => Passage::Open,
         }
-        Ok(due.len())
     }
 
     /// Sends an e-mail that is no message of a program, now; the provider's answer.
@@ -261,14 +291,15 @@ impl Dispatcher {
     pub(crate) fn carry(&self, message: &Message) -> Result<(), AppError> {
         let composed = match self.check(message)? {
             Some(refusal) => Err(refusal),
-            None => self.composer().compose(message, self.clock.now()),
+            None => self.compose(message),
         };
         let composed = match composed {
             Ok(composed) => composed,
             Err(refusal) => return self.refuse(message, refusal),
         };
-        if let Composed::Webhook(webhook) = &composed
-            && let Err(until) = self.receivers.enter(&breaker_of(webhook), self.clock.now())
+        let guard = composed.breaker(&message.intent.channel);
+        if let Some(name) = &guard
+            && let Err(until) = self.receivers.enter(name, self.clock.now())
         {
             return self.postpone(message, until);
         }
@@ -284,15 +315,16 @@ impl Dispatcher {
                 self.note_answer(&outcome);
                 unhurried(outcome)
             }
-            // One receiver that is away says nothing about the others: each has its own breaker.
             Composed::Webhook(webhook) => {
                 let now = self.clock.now().0.max(0) as u64;
-                let attempt = self.webhooks.send(&webhook, now);
-                self.receivers
-                    .note(&breaker_of(&webhook), &attempt, self.clock.now());
-                attempt
+                self.webhooks.send(&webhook, now)
             }
+            Composed::Text(text) => self.send_text(&text),
         };
+        // One receiver that is away says nothing about the others: each has its own breaker.
+        if let Some(name) = &guard {
+            self.receivers.note(name, &attempt, self.clock.now());
+        }
         telemetry::attempted(
             &message.intent.channel,
             settle::label(&attempt.outcome),
@@ -301,7 +333,15 @@ impl Dispatcher {
         self.settle(message, &attempt)
     }
 
-    /// The breakers of the receivers of webhooks.
+    /// What goes out of a message.
+    fn compose(&self, message: &Message) -> Result<Composed, Refusal> {
+        match message.intent.channel.as_ref() {
+            channel @ (SMS | SLACK) => self.compose_text(message, channel),
+            _ => self.composer().compose(message, self.clock.now()),
+        }
+    }
+
+    /// The breakers of the receivers of webhooks and of the providers of text channels.
     pub fn receivers(&self) -> &Arc<Breakers> {
         &self.receivers
     }
@@ -338,6 +378,7 @@ impl Dispatcher {
             due_at: Some(until),
             attempt_count: message.attempt_count,
             forget: false,
+            sent_to: None,
         };
         let batch = Batch {
             dispatched: vec![update],
@@ -348,6 +389,8 @@ impl Dispatcher {
 
     /// Records that an attempt begins. Only after this may anything go out.
     fn begin(&self, message: &Message) -> Result<(), AppError> {
+        let to = &message.intent.to;
+        let is_address = message.intent.channel.as_ref() != WEBHOOK;
         let update = MessageUpdate {
             id: message.intent.id,
             state: MessageState::Sending,
@@ -356,6 +399,7 @@ impl Dispatcher {
             due_at: None,
             attempt_count: message.attempt_count + 1,
             forget: false,
+            sent_to: is_address.then(|| address_key(&self.salt, to)),
         };
         self.writer.commit(
             Batch {
@@ -371,11 +415,11 @@ impl Dispatcher {
         use tenure_core::decision::Outcome as Decided;
         let intent = &message.intent;
         match intent.channel.as_ref() {
-            EMAIL => {}
+            EMAIL | SMS | SLACK => {}
             // A URL is no person's address, so nobody's refusal is about it.
             WEBHOOK => return Ok(None),
             other => {
-                let reason = format!("no connector for the channel {other}");
+                let reason = format!("there is no channel `{other}`");
                 return Ok(Some(Refusal::Unrenderable(reason)));
             }
         }

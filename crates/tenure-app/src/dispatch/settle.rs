@@ -1,5 +1,6 @@
 //! Settling an attempt: what becomes of the message, and which fact goes into the log.
 
+use tenure_connectors::provider::twilio::CODE_STOPPED;
 use tenure_connectors::webhook::Attempt;
 use tenure_connectors::{Outcome, Stage};
 use tenure_core::decision::{Decision, Outcome as Decided};
@@ -9,9 +10,11 @@ use tenure_core::id::{Salt, SubjectId};
 use tenure_core::time::Timestamp;
 use tenure_store::Batch;
 use tenure_store::batch::MessageUpdate;
-use tenure_store::row::{Message, MessageState};
+use tenure_store::row::{Message, MessageState, Refusal as Refused};
 
-use super::{DispatchSettings, Dispatcher, LONGEST_RETRY_MS, Refusal, WEBHOOK, retry_at};
+use super::{
+    DispatchSettings, Dispatcher, EMAIL, LONGEST_RETRY_MS, Refusal, SMS, WEBHOOK, retry_at,
+};
 use crate::error::AppError;
 use crate::refusals::{address_key, refused_address};
 use crate::writer::Job;
@@ -82,6 +85,7 @@ pub(super) fn update_for(
         due_at,
         attempt_count,
         forget: state == MessageState::Sent,
+        sent_to: None,
     }
 }
 
@@ -119,6 +123,12 @@ fn is_hard_bounce(outcome: &Outcome) -> bool {
         Some(status) => status.starts_with("5.1."),
         None => *stage == Stage::RcptTo && *code == 550,
     }
+}
+
+/// Whether the recipient told the provider that no text messages are wanted.
+fn is_stopped(channel: &str, outcome: &Outcome) -> bool {
+    channel == SMS
+        && matches!(outcome, Outcome::Rejected { code, permanent: true, .. } if *code == CODE_STOPPED)
 }
 
 /// A fact about a message, as an event of its person.
@@ -172,8 +182,13 @@ impl Dispatcher {
                     serde_json::Map::new(),
                 ));
             }
-            // Not a bounce, which would count against the person's address.
-            MessageState::Dead if message.intent.channel.as_ref() == WEBHOOK => {
+            // Not a bounce, which would count against the person's e-mail address.
+            MessageState::Dead if message.intent.channel.as_ref() != EMAIL => {
+                if is_stopped(&message.intent.channel, outcome) {
+                    batch
+                        .suppressions
+                        .push(self.refused(message, "answered STOP"));
+                }
                 events.push(fact(
                     &self.salt,
                     message,
@@ -196,9 +211,9 @@ impl Dispatcher {
                     extra,
                 ));
                 if hard {
-                    let key = address_key(&self.salt, &message.intent.to);
-                    let refusal = refused_address(message.intent.person, now, "hard bounce");
-                    batch.suppressions.push((key, Some(refusal)));
+                    batch
+                        .suppressions
+                        .push(self.refused(message, "hard bounce"));
                 }
             }
             _ => {}
@@ -217,6 +232,13 @@ impl Dispatcher {
             events,
             reply,
         })
+    }
+
+    /// That nothing may go to a message's address any more.
+    fn refused(&self, message: &Message, reason: &str) -> (u128, Option<Refused>) {
+        let key = address_key(&self.salt, &message.intent.to);
+        let refusal = refused_address(message.intent.person, self.clock.now(), reason);
+        (key, Some(refusal))
     }
 
     /// Records that a message is not sent after all, with a decision that says why.
@@ -250,6 +272,7 @@ impl Dispatcher {
             due_at: None,
             attempt_count: message.attempt_count,
             forget: state == MessageState::Cancelled,
+            sent_to: None,
         };
         let batch = Batch {
             dispatched: vec![update],

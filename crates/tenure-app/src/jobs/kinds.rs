@@ -30,6 +30,7 @@ pub trait JobKind: Send + Sync {
 static KINDS: &[&dyn JobKind] = &[
     &crate::risk::TrainRisk,
     &crate::risk::RescoreRisk,
+    &crate::erasure::ErasureKind,
     #[cfg(test)]
     &super::tests::Count,
     #[cfg(test)]

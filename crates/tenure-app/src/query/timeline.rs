@@ -114,6 +114,7 @@ impl Item {
 
 fn item(entry: Entry<'_>) -> Option<Item> {
     let (at, kind) = match entry.body {
+        Body::Event(event) if event.is_nothing() => return None,
         Body::Event(event) => (
             event.occurred_at,
             ItemKind::Event {

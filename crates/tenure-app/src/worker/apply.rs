@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::sync::Arc;
 
 use tenure_core::engine;
-use tenure_core::id::{RootId, SubjectId};
+use tenure_core::id::{PersonId, RootId, SubjectId};
 use tenure_core::log::{Body, Command, Entry, Merge, Move, Position, decode};
 use tenure_core::subject::{Root, SubjectState};
 use tenure_core::time::Timestamp;
@@ -147,6 +147,7 @@ impl Worker {
                 self.drain_wakes(entry.received_at)?;
                 self.set_paused(program, *paused);
             }
+            Body::Command(Command::Erase { person, .. }) => self.apply_erasure(entry, *person),
             Body::Event(_) | Body::Profile(_) | Body::Command(_) => self.apply_to_root(entry),
         }
         Ok(())
@@ -253,6 +254,22 @@ impl Worker {
         held.timeline
             .push(SubjectId::Person(moved.person), entry.position);
         self.roots.touched(to, entry.position);
+    }
+
+    /// The state of an erased person goes from memory now, and from the store with what is
+    /// committed next: so states of the person coming back, which are stored later, stay.
+    fn apply_erasure(&mut self, entry: &Entry<'_>, person: PersonId) {
+        let Some(id) = entry.body.root() else { return };
+        if !self.is_news(id, entry.position) {
+            return;
+        }
+        drop(self.leave(entry, id, person));
+        let subject = SubjectId::Person(person);
+        self.roots.get_mut(id).timeline.forget(subject);
+        if let Some(overlay) = &mut self.overlay {
+            drop(overlay.take(subject));
+        }
+        self.erased.push((subject, id));
     }
 
     fn apply_merge(&mut self, entry: &Entry<'_>, merge: Merge) -> Result<(), AppError> {

@@ -16,7 +16,7 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 
 use serde::{Deserialize, Serialize};
 use tenure_core::effect::Output;
-use tenure_core::id::{PersonId, Salt, SubjectId};
+use tenure_core::id::{PersonId, RootId, Salt, SubjectId};
 use tenure_core::log::{PlanVersion, Position, Published};
 use tenure_core::plan::Plan;
 use tenure_core::time::{MAX_TIMESTAMP, Timestamp};
@@ -87,6 +87,8 @@ pub struct Worker {
     cycle_begun_at: Timestamp,
     removed: Vec<SubjectId>,
     joined: Vec<(SubjectId, SubjectId)>,
+    /// States of persons who were erased since the last commit.
+    erased: Vec<(SubjectId, RootId)>,
     /// The entry being applied, to know the culprit when the engine panics.
     current: Option<Position>,
     failures: BTreeMap<Position, u32>,
@@ -133,6 +135,7 @@ impl Worker {
             cycle_begun_at: Timestamp(0),
             removed: Vec::new(),
             joined: Vec::new(),
+            erased: Vec::new(),
             current: None,
             failures: BTreeMap::new(),
             skip: BTreeSet::new(),
@@ -163,6 +166,7 @@ impl Worker {
         self.merges.clear();
         self.removed.clear();
         self.joined.clear();
+        self.erased.clear();
         self.roots = Roots::new(self.cached_subjects);
         for (at, root) in self.store.waking(MAX_TIMESTAMP, usize::MAX)? {
             self.roots.schedule(at, root);
@@ -337,6 +341,7 @@ impl Worker {
             records: self.live.followed().records(&out.memberships, self.at),
             memberships: out.memberships,
             health: out.health,
+            states_erased: std::mem::take(&mut self.erased),
             enrollments: out.enrollments,
             ..Batch::default()
         };
@@ -356,6 +361,7 @@ impl Worker {
             && batch.memberships.is_empty()
             && batch.health.is_empty()
             && batch.enrollments.is_empty()
+            && batch.states_erased.is_empty()
             && out.events.is_empty();
         let still = batch
             .applied

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod receiver;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -25,6 +27,16 @@ use tenure_store::{Page, Store};
 /// A clock that stands until it is moved.
 pub(crate) struct Hands {
     now: AtomicI64,
+}
+
+impl Hands {
+    /// A Monday morning.
+    pub(crate) fn start() -> Self {
+        let start = Timestamp::parse("2026-03-02T09:00:00Z").unwrap();
+        Self {
+            now: AtomicI64::new(start.0),
+        }
+    }
 }
 
 impl Clock for Hands {
@@ -66,10 +78,7 @@ impl World {
     pub(crate) fn new(dispatch: DispatchSettings) -> Self {
         let store = Arc::new(MemoryStore::new());
         Workspace::create(store.as_ref(), "test", &[7; ENTROPY_BYTES]).unwrap();
-        let start = Timestamp::parse("2026-03-02T09:00:00Z").unwrap();
-        let clock = Arc::new(Hands {
-            now: AtomicI64::new(start.0),
-        });
+        let clock = Arc::new(Hands::start());
         let mailbox = Arc::new(Mailbox::default());
         Self::open(store, clock, mailbox, dispatch)
     }
@@ -161,6 +170,17 @@ impl World {
         let traits = vec![("email".into(), Some(email.as_str().into()))];
         let id = format!("identify-{user}");
         self.call(&id, user, CallKind::Identify { traits });
+    }
+
+    /// Tells traits of a person.
+    pub(crate) fn traits(&self, user: &str, traits: &[(&str, &str)]) {
+        let told = traits.iter();
+        let told = told.map(|(name, value)| ((*name).into(), Some((*value).into())));
+        let id = format!("traits-{user}-{traits:?}");
+        let kind = CallKind::Identify {
+            traits: told.collect(),
+        };
+        self.call(&id, user, kind);
     }
 
     /// All messages, in whatever state.

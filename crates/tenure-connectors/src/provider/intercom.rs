@@ -52,6 +52,7 @@ pub(super) static DESCRIPTION: Description = Description {
     ],
     streams: &[CONVERSATIONS, TICKETS],
     pushes: &[],
+    channel: None,
     limits: &[Limit {
         request_count: 166,
         window_ms: 10_000,

@@ -59,6 +59,8 @@ pub struct Description {
     pub streams: &'static [&'static str],
     /// What can be pushed: nouns of [`Change`].
     pub pushes: &'static [&'static str],
+    /// The channel of programs that it carries.
+    pub channel: Option<&'static str>,
     /// The rate it keeps to.
     pub limits: &'static [Limit],
     /// The mapping it has when none is given; empty where nothing is mapped.

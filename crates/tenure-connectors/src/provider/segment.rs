@@ -47,6 +47,7 @@ pub(super) static DESCRIPTION: Description = Description {
     ],
     streams: &[],
     pushes: &["person", "account", "event"],
+    channel: None,
     limits: &[Limit {
         request_count: 100,
         window_ms: 1_000,

@@ -36,6 +36,7 @@ pub(super) static DESCRIPTION: Description = Description {
     ],
     streams: &[],
     pushes: &["person", "account", "event", "task", "member", "message"],
+    channel: None,
     limits: &[Limit {
         request_count: 50,
         window_ms: 1_000,

@@ -48,6 +48,7 @@ pub(super) static DESCRIPTION: Description = Description {
     ],
     streams: &[],
     pushes: &["message"],
+    channel: Some("slack"),
     limits: &[Limit {
         request_count: 1,
         window_ms: 1_000,

@@ -47,6 +47,7 @@ pub(super) static DESCRIPTION: Description = Description {
     ],
     streams: &[TICKETS],
     pushes: &[],
+    channel: None,
     limits: &[Limit {
         request_count: 10,
         window_ms: 60_000,

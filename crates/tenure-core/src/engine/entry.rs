@@ -102,7 +102,7 @@ impl Cx<'_> {
             Command::Consent { person, .. } | Command::Suppress { person, .. } => {
                 Some(SubjectId::Person(*person))
             }
-            Command::Pause { .. } => None,
+            Command::Pause { .. } | Command::Erase { .. } => None,
         };
         if let Some(subject) = subject {
             self.ensure(subject);

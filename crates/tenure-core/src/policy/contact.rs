@@ -32,10 +32,12 @@ pub enum Receipt<'a> {
 
 impl<'a> Receipt<'a> {
     /// Reads the event that carries it; `None` for any other event. A bounce of unknown kind is
-    /// taken as soft, so that one odd report does not silence a person.
+    /// taken as soft, so that one odd report does not silence a person; one of an address that the
+    /// person has no more says nothing.
     pub fn of_event(name: &str, kind: Option<&str>, topic: Option<&'a str>) -> Option<Self> {
         match name {
             "message_bounced" if kind == Some("hard") => Some(Self::HardBounce),
+            "message_bounced" if kind == Some("former") => None,
             "message_bounced" => Some(Self::SoftBounce),
             "message_delivered" => Some(Self::Delivered),
             "message_complained" => Some(Self::Complained),

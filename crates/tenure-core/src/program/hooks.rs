@@ -392,7 +392,7 @@ pub(crate) fn on_command(cx: &mut Cx<'_>, command: &Command) {
                 cx.touch(SubjectId::Person(*person));
             }
         }
-        Command::Pause { .. } => {}
+        Command::Pause { .. } | Command::Erase { .. } => {}
     }
 }
 

@@ -21,6 +21,11 @@ use super::MAX_RECIPIENTS;
 /// Runs a send step. It rests while somebody is in quiet hours, and goes on once it has decided
 /// about everybody.
 pub(super) fn send(cx: &mut Cx<'_>, place: &Place<'_>, def: &SendDef) -> Flow {
+    if let Recipient::Channel(name) = &def.to {
+        hand_over(cx, place, def, None, name.as_str().into());
+        mark_acted(cx, place);
+        return Flow::Next(place.step.next);
+    }
     let Recipients {
         people,
         left_out_count,
@@ -79,7 +84,7 @@ fn send_to(
     };
     match ask(cx, person, topic, &def.channel) {
         Admit::Yes => {
-            hand_over(cx, place, def, person, to);
+            hand_over(cx, place, def, Some(person), to);
             None
         }
         Admit::Delay {
@@ -153,9 +158,16 @@ fn capped(
     }
 }
 
-fn hand_over(cx: &mut Cx<'_>, place: &Place<'_>, def: &SendDef, person: PersonId, to: Box<str>) {
+fn hand_over(
+    cx: &mut Cx<'_>,
+    place: &Place<'_>,
+    def: &SendDef,
+    person: Option<PersonId>,
+    to: Box<str>,
+) {
     let topic = def.topic.as_deref().or(place.program.topic.as_deref());
-    let data = data::of_message(cx, place, Some(person), topic);
+    let about = person.or(place.subject.person());
+    let data = data::of_message(cx, place, about, topic);
     let template = match data::render(&data, place.subject, &def.template, Style::Name) {
         Ok(template) => template,
         Err(Missing(path)) => {
@@ -164,13 +176,17 @@ fn hand_over(cx: &mut Cx<'_>, place: &Place<'_>, def: &SendDef, person: PersonId
         }
     };
     let transactional = cx.plan.policy.is_transactional(topic);
-    let id = message_id(cx, place, Some(person));
-    let reason = format!("`{template}` by {}{}", def.channel, whom(place, person));
+    let id = message_id(cx, place, person);
+    let whom = match person {
+        Some(person) => whom(place, person),
+        None => format!(" ({to})"),
+    };
+    let reason = format!("`{template}` by {}{whom}", def.channel);
     cx.out.messages.push(MessageIntent {
         id,
         decided_at: cx.now,
         channel: def.channel.as_str().into(),
-        person: Some(person),
+        person,
         account: account_of(cx.root, place.subject),
         subject: place.subject,
         program: place.program.name.clone(),
@@ -189,7 +205,7 @@ fn hand_over(cx: &mut Cx<'_>, place: &Place<'_>, def: &SendDef, person: PersonId
         subject_line: def.subject.as_deref().map(Into::into),
         data: data.to_string().into(),
     });
-    if !transactional {
+    if let Some(person) = person.filter(|_| !transactional) {
         count(cx, place, person, &def.channel);
     }
     record(
@@ -243,6 +259,7 @@ struct Recipients {
 /// Who a step goes to; an error says why it is nobody.
 fn recipients(root: &Root, subject: SubjectId, to: &Recipient) -> Result<Recipients, String> {
     let mut people: Vec<PersonId> = match to {
+        Recipient::Channel(_) => Vec::new(),
         Recipient::Subject => subject.person().into_iter().collect(),
         Recipient::Everyone => root.people().keys().copied().collect(),
         Recipient::Role(role) => {
@@ -262,7 +279,9 @@ fn recipients(root: &Root, subject: SubjectId, to: &Recipient) -> Result<Recipie
         Recipient::Role(role) => Err(format!(
             "nobody here has the role `{role}` or is named in the account's `{role}`"
         )),
-        Recipient::Everyone | Recipient::Subject => Err("nobody at the account is known".into()),
+        Recipient::Everyone | Recipient::Subject | Recipient::Channel(_) => {
+            Err("nobody at the account is known".into())
+        }
     }
 }
 

@@ -610,6 +610,38 @@ fn a_trait_set_by_a_step_can_reach_the_goal() {
 }
 
 #[test]
+fn a_channel_of_the_team_is_told_without_asking_a_customer_for_consent() {
+    let mut step = send_to(
+        "usage-fell",
+        Recipient::Channel("#saves".into()),
+        Some("news"),
+    );
+    let StepKind::Send(send) = &mut step.kind else {
+        panic!("a send");
+    };
+    send.channel = "slack".into();
+    let mut company = Company::of(vec![program("p", vec![step])]);
+    company.ann(r#"{"first_name":"Ann"}"#);
+    company.command(Command::Consent {
+        person: ANN,
+        account: Some(ACCOUNT),
+        topic: None,
+        subscribed: false,
+    });
+    company.go();
+    let [message] = company.out.messages.as_slice() else {
+        panic!("one message");
+    };
+    assert_eq!((&*message.channel, &*message.to), ("slack", "#saves"));
+    assert_eq!(message.person, None);
+    assert!(
+        message.data.contains("Ann"),
+        "what the message is about is told"
+    );
+    assert!(company.decided().contains(&"usage-fell sent".to_owned()));
+}
+
+#[test]
 fn an_account_program_reaches_people_by_role_by_name_and_all() {
     let steps = vec![
         send_to("by-role", Recipient::Role("champion".into()), None),

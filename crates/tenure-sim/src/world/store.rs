@@ -229,15 +229,20 @@ impl Store for FaultyStore {
 
     fn due_messages(
         &self,
+        channel: &str,
         now: Timestamp,
         except: &[MessageId],
         limit: usize,
     ) -> Result<Vec<row::Message>, StoreError> {
-        self.inner.due_messages(now, except, limit)
+        self.inner.due_messages(channel, now, except, limit)
     }
 
-    fn next_message_due(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        self.inner.next_message_due(now)
+    fn next_message_due(
+        &self,
+        channel: &str,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        self.inner.next_message_due(channel, now)
     }
 
     fn message(&self, id: MessageId) -> Result<Option<row::Message>, StoreError> {
@@ -379,6 +384,10 @@ impl Store for FaultyStore {
 
     fn check(&self) -> Result<Vec<String>, StoreError> {
         self.inner.check()
+    }
+
+    fn compact(&self) -> Result<(), StoreError> {
+        self.inner.compact()
     }
 
     fn maintain(&self, now: Timestamp) -> Result<(), StoreError> {

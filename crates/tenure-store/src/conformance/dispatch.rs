@@ -29,7 +29,9 @@ fn update(store: &dyn Store, updates: Vec<MessageUpdate>) {
 
 fn due(store: &dyn Store, now: i64, except: &[u128], limit: usize) -> Vec<u128> {
     let except: Vec<_> = except.iter().map(|id| MessageId(*id)).collect();
-    let due = store.due_messages(Timestamp(now), &except, limit).unwrap();
+    let due = store
+        .due_messages("email", Timestamp(now), &except, limit)
+        .unwrap();
     assert!(due.iter().all(|row| row.state == MessageState::Pending));
     due.iter().map(|row| row.intent.id.0).collect()
 }
@@ -76,6 +78,45 @@ pub fn due_messages_come_oldest_first_then_by_id(fresh: &mut dyn Fresh) {
     // Only pending ones are due, at the time they have now.
     update(store, vec![sent(3, 400), pending_again(4, 400, 350)]);
     assert_eq!(due(store, 400, &[], 10), [2, 5, 4]);
+}
+
+pub fn each_channel_has_its_own_messages_due(fresh: &mut dyn Fresh) {
+    let text = MessageIntent {
+        channel: "sms".into(),
+        ..message(2, 90)
+    };
+    decide(fresh.store(), vec![message(1, 100), text]);
+    fresh.reopen();
+    let store = fresh.store();
+    let due = |channel| {
+        store
+            .due_messages(channel, Timestamp(100), &[], 10)
+            .unwrap()
+    };
+    let ids = |channel| -> Vec<u128> { due(channel).iter().map(|row| row.intent.id.0).collect() };
+    assert_eq!((ids("email"), ids("sms")), (vec![1], vec![2]));
+    assert_eq!(ids("slack"), [0; 0]);
+    let next = |channel| store.next_message_due(channel, Timestamp(0)).unwrap();
+    assert_eq!(next("email"), Some(Timestamp(100)));
+    assert_eq!(next("sms"), Some(Timestamp(90)));
+}
+
+pub fn the_address_an_attempt_went_to_is_remembered_by_its_key(fresh: &mut dyn Fresh) {
+    decide(fresh.store(), vec![message(1, 100)]);
+    let attempt = MessageUpdate {
+        state: MessageState::Sending,
+        sent_to: Some(u128::MAX - 7),
+        ..sent(1, 110)
+    };
+    let forget = MessageUpdate {
+        forget: true,
+        ..sent(1, 120)
+    };
+    update(fresh.store(), vec![attempt, forget]);
+    fresh.reopen();
+    let found = fresh.store().message(MessageId(1)).unwrap().unwrap();
+    assert_eq!(found.sent_to, Some(u128::MAX - 7));
+    assert_eq!(&*found.intent.to, "");
 }
 
 pub fn messages_named_in_except_are_left_out(fresh: &mut dyn Fresh) {
@@ -152,13 +193,13 @@ pub fn an_update_of_an_unknown_message_does_nothing(fresh: &mut dyn Fresh) {
 
 pub fn the_next_due_time_is_that_of_a_pending_message(fresh: &mut dyn Fresh) {
     let store = fresh.store();
-    assert_eq!(store.next_message_due(Timestamp(0)).unwrap(), None);
+    assert_eq!(store.next_message_due("email", Timestamp(0)).unwrap(), None);
     decide(
         store,
         vec![message(1, 100), message(2, 200), message(3, 300)],
     );
     update(store, vec![sent(2, 210)]);
-    let next = |now| store.next_message_due(Timestamp(now)).unwrap();
+    let next = |now| store.next_message_due("email", Timestamp(now)).unwrap();
     assert_eq!(next(0), Some(Timestamp(100)));
     assert_eq!(next(100), Some(Timestamp(300)));
     assert_eq!(next(300), None);

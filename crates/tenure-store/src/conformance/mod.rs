@@ -71,6 +71,8 @@ macro_rules! conformance_suite {
             dispatch:
                 a_message_decided_again_is_left_as_it_is
                 due_messages_come_oldest_first_then_by_id
+                each_channel_has_its_own_messages_due
+                the_address_an_attempt_went_to_is_remembered_by_its_key
                 messages_named_in_except_are_left_out
                 an_update_changes_what_it_names
                 a_forgotten_message_has_no_address_and_no_data

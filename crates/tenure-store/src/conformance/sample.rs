@@ -117,6 +117,7 @@ pub(super) fn sent(id: u128, at: i64) -> MessageUpdate {
         due_at: None,
         attempt_count: 1,
         forget: false,
+        sent_to: None,
     }
 }
 

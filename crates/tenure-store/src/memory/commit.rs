@@ -5,7 +5,7 @@ use tenure_core::time::Timestamp;
 
 use super::Data;
 use crate::audit;
-use crate::batch::{Batch, Checkpoint};
+use crate::batch::{Batch, Checkpoint, Erased};
 use crate::{StoreError, row};
 
 impl Data {
@@ -22,10 +22,23 @@ impl Data {
             self.progress.applied = mark;
         }
         self.put_output(batch);
+        for (subject, root) in &batch.states_erased {
+            if self.roots.get(subject) == Some(root) {
+                self.remove_state(*subject);
+            }
+        }
         if let Some(checkpoint) = &batch.checkpoint {
             self.put_checkpoint(checkpoint);
         }
         self.put_updates(batch);
+        for chunk in &batch.chunks_redacted {
+            if let Some(kept) = self.chunks.get_mut(&chunk.first) {
+                kept.bytes.clone_from(&chunk.bytes);
+            }
+        }
+        for erased in &batch.erased {
+            self.erase(*erased);
+        }
         let entries = batch.audit.iter().map(|row| (row.seq, row.clone()));
         self.audit.extend(entries);
         Ok(())
@@ -170,6 +183,50 @@ impl Data {
             self.dead_letters.remove(id);
         }
         self.put_records(batch);
+    }
+
+    fn erase(&mut self, erased: Erased) {
+        let (person, until) = (erased.person, erased.until);
+        let subject = SubjectId::Person(person);
+        self.identities.retain(|_, bound| *bound != person);
+        self.persons.remove(&person);
+        let is_theirs = |message: &row::Message| {
+            let intent = &message.intent;
+            (intent.person == Some(person) || intent.subject == subject)
+                && intent.decided_at <= until
+        };
+        let gone: Vec<_> = self
+            .messages
+            .extract_if(.., |_, message| is_theirs(message))
+            .collect();
+        for (id, message) in gone {
+            self.pending.remove(&(message.due_at, id));
+        }
+        self.tasks
+            .retain(|_, task| task.intent.subject != subject || task.intent.created_at > until);
+        for decision in self.decisions.values_mut() {
+            if decision.subject == subject && decision.at <= until {
+                *decision = decision.clone().redacted();
+            }
+        }
+        for members in self.members.values_mut() {
+            if members.get(&subject).is_some_and(|since| *since <= until) {
+                members.remove(&subject);
+            }
+        }
+        self.enrollments
+            .retain(|_, row| row.subject != subject || row.entered_at > until);
+        self.health
+            .retain(|(whose, at, _), _| *whose != subject || *at > until);
+        if let Some(positions) = self.timelines.get_mut(&subject) {
+            positions.retain(|position| *position > erased.until_position);
+        }
+        self.suppressions.retain(|_, refusal| {
+            refusal.person != Some(person) || refusal.kind == row::RefusalKind::Address
+        });
+        for refusal in self.suppressions.values_mut() {
+            refusal.person = refusal.person.filter(|whose| *whose != person);
+        }
     }
 
     fn put_records(&mut self, batch: &Batch) {

@@ -110,6 +110,7 @@ impl Store for MemoryStore {
 
     fn due_messages(
         &self,
+        channel: &str,
         now: Timestamp,
         except: &[MessageId],
         limit: usize,
@@ -119,14 +120,25 @@ impl Store for MemoryStore {
         let due = data.pending.iter().take_while(|(at, _)| *at <= now);
         Ok(due
             .filter(|(_, id)| !except.contains(id))
-            .filter_map(|(_, id)| data.messages.get(id).cloned())
+            .filter_map(|(_, id)| data.messages.get(id))
+            .filter(|message| message.intent.channel.as_ref() == channel)
             .take(limit)
+            .cloned()
             .collect())
     }
 
-    fn next_message_due(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+    fn next_message_due(
+        &self,
+        channel: &str,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
         let data = self.data();
-        let mut later = data.pending.iter().skip_while(|(at, _)| *at <= now);
+        let of_channel = |id| {
+            let message = data.messages.get(id);
+            message.is_some_and(|message| message.intent.channel.as_ref() == channel)
+        };
+        let later = data.pending.iter().skip_while(|(at, _)| *at <= now);
+        let mut later = later.filter(|(_, id)| of_channel(id));
         Ok(later.next().map(|(at, _)| *at))
     }
 
@@ -385,6 +397,10 @@ impl Store for MemoryStore {
     fn check(&self) -> Result<Vec<String>, StoreError> {
         let data = self.data();
         Ok(data.progress.findings(data.log_end()))
+    }
+
+    fn compact(&self) -> Result<(), StoreError> {
+        Ok(())
     }
 
     fn maintain(&self, now: Timestamp) -> Result<(), StoreError> {

@@ -208,6 +208,7 @@ fn events(store: &dyn Store, each: &mut Each<'_>) -> Result<()> {
                 match &entry.body {
                     // What is known of a person is told before the events that are known to be theirs.
                     Body::Profile(profile) => user_ids.learn(profile),
+                    Body::Event(event) if event.is_nothing() => {}
                     Body::Event(event) => each(rows::event(
                         entry.position,
                         entry.received_at,

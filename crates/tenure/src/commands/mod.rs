@@ -14,6 +14,7 @@ pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod enrollments;
+pub(crate) mod erase;
 pub(crate) mod export;
 pub(crate) mod generate;
 pub(crate) mod health;
@@ -60,6 +61,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Health(args) => health::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Erase(args) => erase::run(&args),
         Command::People(args) => listing::people(&args),
         Command::Accounts(args) => listing::accounts(&args),
         Command::Segments(args) => listing::segments(&args),

@@ -43,6 +43,7 @@ pub(super) static DESCRIPTION: Description = Description {
     ],
     streams: &[CONTACTS, COMPANIES],
     pushes: &["person", "account", "member"],
+    channel: None,
     limits: &[
         Limit {
             request_count: 5,

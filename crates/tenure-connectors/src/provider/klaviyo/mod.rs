@@ -52,6 +52,7 @@ pub(super) static DESCRIPTION: Description = Description {
     ],
     streams: &[PROFILES, EVENTS],
     pushes: &["person", "event", "member"],
+    channel: None,
     limits: &[
         Limit {
             request_count: 75,

@@ -55,6 +55,7 @@ pub(super) static DESCRIPTION: Description = Description {
     ],
     streams: &[LEADS, ACTIVITIES],
     pushes: &["person", "member"],
+    channel: None,
     limits: &[Limit {
         request_count: 100,
         window_ms: 20_000,

@@ -68,6 +68,7 @@ pub(super) static DESCRIPTION: Description = Description {
     ],
     streams: &[ACCOUNTS, CONTACTS],
     pushes: &["person", "account", "task"],
+    channel: None,
     limits: &[Limit {
         request_count: 25,
         window_ms: 20_000,

@@ -60,6 +60,7 @@ pub(super) static DESCRIPTION: Description = Description {
     ],
     streams: &[],
     pushes: &["message"],
+    channel: Some("sms"),
     limits: &[Limit {
         request_count: 50,
         window_ms: 1_000,

@@ -8,7 +8,7 @@ use crate::lang::yaml::reader::{Fields, Reader};
 use crate::time::zone;
 
 /// Channels messages go through.
-pub(super) const CHANNELS: [&str; 1] = ["email"];
+pub(super) const CHANNELS: [&str; 3] = ["email", "sms", "slack"];
 /// The most messages a cap can allow; more is no cap.
 const MAX_CAP: i64 = 10_000;
 

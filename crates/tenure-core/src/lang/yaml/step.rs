@@ -5,7 +5,7 @@ use crate::define::{
 };
 use crate::diagnostic::Span;
 use crate::lang::yaml::node::{Kind, Node};
-use crate::lang::yaml::quantity::json;
+use crate::lang::yaml::quantity::{json, short};
 use crate::lang::yaml::reader::{EventScope, Fields, Reader};
 use crate::lang::yaml::reference::Target;
 
@@ -21,6 +21,8 @@ const KINDS: [&str; 10] = [
     "send", "task", "wait", "branch", "split", "webhook", "set", "emit", "enroll", "exit",
 ];
 
+/// The channel that has channels of the team, such as `#customer-success`.
+const TEAM_CHANNEL: &str = "slack";
 const STEP_HELP: &str = "write for example `- send: email` with `template: hello` below it";
 
 /// Reads the steps of one program.
@@ -211,7 +213,7 @@ impl<'r, 'a> Steps<'r, 'a> {
             .reader
             .required(fields, "send", help)
             .and_then(|node| self.reader.channel(node));
-        let to = self.recipient(fields);
+        let to = self.recipient(fields, channel.as_deref());
         let template = self
             .reader
             .required(fields, "template", "write the name of a template")
@@ -229,7 +231,7 @@ impl<'r, 'a> Steps<'r, 'a> {
         })
     }
 
-    fn recipient(&mut self, fields: &mut Fields<'_>) -> Option<Recipient> {
+    fn recipient(&mut self, fields: &mut Fields<'_>, channel: Option<&str>) -> Option<Recipient> {
         let help =
             "write `to: everyone`, or the role of the people who get it, such as `to: champion`";
         let Some(node) = fields.take("to") else {
@@ -256,6 +258,21 @@ impl<'r, 'a> Steps<'r, 'a> {
             }
             "subject" => Some(Recipient::Subject),
             "everyone" => Some(Recipient::Everyone),
+            name if name.starts_with('#') => {
+                if channel.is_some_and(|channel| channel != TEAM_CHANNEL) {
+                    self.reader.error(
+                        "wrong-recipient",
+                        node.span,
+                        format!(
+                            "`{}` is a channel of the team, which only Slack has",
+                            short(name)
+                        ),
+                        "write `send: slack`, or the role of the people who get it",
+                    );
+                    return None;
+                }
+                Some(Recipient::Channel(name.to_owned()))
+            }
             role => Some(Recipient::Role(role.to_owned())),
         }
     }
