@@ -270,6 +270,7 @@ fn long_work(guarded: Guarded) -> Guarded {
         .own(Scope::DefinitionsWrite, routes!(jobs::cancel))
         .routes(Scope::CsRetentionRead, routes!(risk::show))
         .own(Scope::DefinitionsWrite, routes!(risk::train))
+        .own(Scope::DefinitionsWrite, routes!(backtest::start))
         .own(Scope::Admin, routes!(erasure::erase))
         .own(Scope::ProfilesWrite, routes!(imports::start))
         .routes(Scope::ProfilesRead, routes!(imports::list))

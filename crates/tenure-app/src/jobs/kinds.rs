@@ -28,6 +28,7 @@ pub trait JobKind: Send + Sync {
 
 /// Every kind there is.
 static KINDS: &[&dyn JobKind] = &[
+    &crate::backtest::BacktestJob,
     &crate::risk::TrainRisk,
     &crate::risk::RescoreRisk,
     &crate::erasure::ErasureKind,
