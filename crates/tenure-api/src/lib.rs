@@ -31,6 +31,7 @@ use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use ingest::{Gate, Ingest, IngestLimits};
+pub use oauth::SetUp;
 use problem::{Code, Problem};
 pub use rest::FlowLimits;
 
@@ -58,6 +59,8 @@ pub struct ApiState {
     pub(crate) followers: Arc<Semaphore>,
     /// Where secrets come from.
     pub(crate) random: Arc<Seeded>,
+    /// What opens the set-up of a server that nobody can sign in to yet.
+    pub(crate) setup: Option<Arc<SetUp>>,
     public_url: Option<Arc<str>>,
     metrics: RenderMetrics,
     /// Where a backup is made before it is sent: on the disk of the data.
@@ -84,6 +87,7 @@ impl ApiState {
             flow: Arc::new(rest::Flow::new(FlowLimits::default())),
             followers: Arc::new(Semaphore::new(MAX_STREAMS)),
             metrics,
+            setup: None,
             random: Arc::new(Seeded::new(&nonce)),
             public_url: public_url.map(|url| url.trim_end_matches('/').into()),
             scratch: std::env::temp_dir().into(),
@@ -96,6 +100,13 @@ impl ApiState {
     pub fn with_scratch(mut self, folder: &Path) -> Self {
         self.scratch = folder.into();
         self.job_files = Some(folder.join("jobs").into());
+        self
+    }
+
+    /// Lets whoever has a code make the first user.
+    #[must_use]
+    pub fn with_setup(mut self, setup: SetUp) -> Self {
+        self.setup = Some(Arc::new(setup));
         self
     }
 

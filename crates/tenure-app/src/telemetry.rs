@@ -75,6 +75,7 @@ pub fn dispatch_failed(error: &AppError) {
 
 /// The circuit breaker of a channel opened.
 pub fn breaker_opened(channel: &str, pause_ms: i64) {
+    gauge!("tenure_breaker_open", "breaker" => channel.to_owned()).set(1.0);
     tracing::warn!(
         channel,
         pause_ms,
@@ -84,6 +85,7 @@ pub fn breaker_opened(channel: &str, pause_ms: i64) {
 
 /// The circuit breaker of a destination closed: it answers again.
 pub fn breaker_closed(name: &str) {
+    gauge!("tenure_breaker_open", "breaker" => name.to_owned()).set(0.0);
     tracing::info!(name, "the provider answers again");
 }
 

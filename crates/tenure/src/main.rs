@@ -10,6 +10,7 @@ mod import;
 mod job;
 mod logins;
 mod output;
+mod passwords;
 mod server;
 mod settings;
 

@@ -192,6 +192,82 @@ fn a_mistyped_setting_stops_the_server_with_the_nearest_name() {
 }
 
 #[test]
+fn the_first_owner_is_made_with_the_folder_or_nothing_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let password = folder.path().join("password.txt");
+    let init = |words: &str| {
+        std::fs::write(&password, words).unwrap();
+        let (data, password) = (data.to_str().unwrap(), password.to_str().unwrap());
+        run(&[
+            "init",
+            "--data",
+            data,
+            "--owner-email",
+            "ana@example.com",
+            "--owner-password-file",
+            password,
+        ])
+    };
+    let refused = init("short");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("at least 12 characters"));
+    assert!(!data.exists());
+    let made = init("correct horse battery\n");
+    assert_eq!(made.status.code(), Some(0), "{}", text(&made.stderr));
+    assert!(!text(&made.stdout).contains("correct horse"));
+    let served = Served::start(data.to_str().unwrap());
+    let shown: Value = ureq::get(format!("{}/api/v1/setup", served.url))
+        .call()
+        .unwrap()
+        .body_mut()
+        .read_json()
+        .unwrap();
+    assert_eq!(shown["needed"], false);
+    let form = [
+        ("email", "ana@example.com"),
+        ("password", "correct horse battery"),
+    ];
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .max_redirects(0)
+        .build()
+        .into();
+    let signed = agent
+        .post(format!("{}/login", served.url))
+        .send_form(form)
+        .unwrap();
+    assert_eq!(signed.status(), 303);
+    assert_eq!(served.stop(), Some(0));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_server_without_users_gives_its_setup_code_to_the_operator_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    assert!(
+        run(&["init", "--data", data.to_str().unwrap()])
+            .status
+            .success()
+    );
+    let served = Served::start(data.to_str().unwrap());
+    let file = data.join("setup-code");
+    let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let code = std::fs::read_to_string(&file).unwrap();
+    let body = serde_json::json!({
+        "code": code, "email": "ana@example.com", "name": "Ana", "password": "correct horse battery",
+    });
+    let made = ureq::post(format!("{}/api/v1/setup", served.url))
+        .send_json(&body)
+        .unwrap();
+    assert_eq!(made.status(), 201);
+    assert!(!file.exists());
+    assert_eq!(served.stop(), Some(0));
+}
+
+#[test]
 fn wrong_definitions_are_shown_on_standard_error_with_exit_code_1() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(

@@ -3,6 +3,7 @@
 
 mod form;
 mod pages;
+mod setup;
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -19,6 +20,7 @@ use tenure_app::node::Node;
 use crate::ApiState;
 use crate::caller::{Caller, text};
 use form::{Form, credentials};
+pub use setup::SetUp;
 
 /// The routes. None of them is under the guard of the JSON API: each sees to its own.
 pub(crate) fn routes(state: ApiState) -> Router {
@@ -30,6 +32,7 @@ pub(crate) fn routes(state: ApiState) -> Router {
         .route("/oauth/revoke", post(revoke))
         .route("/oauth/introspect", post(introspect))
         .merge(pages::routes())
+        .merge(setup::routes())
         .with_state(state)
 }
 

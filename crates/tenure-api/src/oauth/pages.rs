@@ -379,7 +379,7 @@ fn see_other(target: &str) -> Response {
     (StatusCode::SEE_OTHER, headers).into_response()
 }
 
-fn cookie(secret: &str, max_age_s: i64, secure: bool) -> Option<HeaderValue> {
+pub(crate) fn cookie(secret: &str, max_age_s: i64, secure: bool) -> Option<HeaderValue> {
     let secure = if secure { "; Secure" } else { "" };
     // Lax, not Strict: the way back from an application to the consent page is a cross-site link.
     let text = format!(

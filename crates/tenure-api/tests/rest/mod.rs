@@ -11,6 +11,7 @@ mod hosted;
 mod lists;
 mod oauth;
 mod records;
+mod setup;
 mod suppressions;
 mod topics;
 mod transfer;
@@ -99,6 +100,11 @@ impl World {
 
     /// Likewise, with other secrets.
     fn of(entropy: u8) -> Self {
+        Self::dressed(entropy, |state| state)
+    }
+
+    /// Likewise, with a surface that has more.
+    fn dressed(entropy: u8, dress: impl FnOnce(ApiState) -> ApiState) -> Self {
         let store = Arc::new(MemoryStore::new());
         let keys =
             Workspace::create(store.as_ref(), "Northbeam", &[entropy; ENTROPY_BYTES]).unwrap();
@@ -125,7 +131,7 @@ impl World {
             node,
             mailbox,
             keys,
-            router: router(state),
+            router: router(dress(state)),
             folder,
         }
     }

@@ -54,6 +54,26 @@ pub struct NewUser {
     pub owner: Option<String>,
 }
 
+impl NewUser {
+    /// Whether name, address and password are such as a user may have.
+    pub fn check(&self) -> Result<(), AppError> {
+        check_name(&self.name)?;
+        check_email(&self.email.trim().to_lowercase())?;
+        self.password.as_deref().map_or(Ok(()), check_password)
+    }
+}
+
+/// Who sets a server up.
+#[derive(Debug, Clone)]
+pub struct FirstUser {
+    /// Address to sign in with.
+    pub email: String,
+    /// Name for people.
+    pub name: String,
+    /// Password.
+    pub password: String,
+}
+
 /// What to change of a user; what is left out stays.
 #[derive(Debug, Clone, Default)]
 pub struct UserChange {
@@ -153,6 +173,11 @@ impl Access {
         self.directory.read().users.get(id).cloned()
     }
 
+    /// Whether there is anybody who could sign in.
+    pub fn has_users(&self) -> bool {
+        !self.directory.read().users.is_empty()
+    }
+
     fn user_of(&self, email: &str) -> Option<User> {
         let email = email.trim().to_lowercase();
         let directory = self.directory.read();
@@ -172,16 +197,59 @@ pub fn csrf_token(session: &str) -> String {
 impl Registrar<'_> {
     /// Adds a user.
     pub fn create_user(&self, new: NewUser, by: &Actor) -> Result<User, AppError> {
-        check_name(&new.name)?;
-        let email = new.email.trim().to_lowercase();
-        check_email(&email)?;
         self.check_may_grant(by, new.role)?;
-        let password = new
-            .password
-            .map(|password| self.hash(&password))
-            .transpose()?;
+        let user = self.draft_user(new)?;
         let _changing = self.access.changing.lock();
-        if self.access.user_of(&email).is_some() {
+        self.insert_user(user, by)
+    }
+
+    /// Makes the first user, who is owner, and signs them in. The caller has proven that they may:
+    /// there is nobody yet to allow it.
+    pub fn set_up(&self, new: FirstUser, origin: Origin) -> Result<SignedIn, AppError> {
+        let user = self.draft_user(NewUser {
+            email: new.email,
+            name: new.name,
+            role: Role::Owner,
+            password: Some(new.password),
+            owner: None,
+        })?;
+        let by = Actor::of(&user.principal(Scopes::all()), origin.clone());
+        let user = {
+            let _changing = self.access.changing.lock();
+            if self.access.has_users() {
+                return Err(AppError::Conflict(
+                    "there are users already; sign in, or ask an owner to add you".into(),
+                ));
+            }
+            self.insert_user(user, &by)?
+        };
+        self.open_session(user, origin)
+    }
+
+    /// A user who is not kept yet.
+    fn draft_user(&self, new: NewUser) -> Result<User, AppError> {
+        new.check()?;
+        let email = new.email.trim().to_lowercase();
+        let password = new.password.map(|password| self.hash(&password));
+        Ok(User {
+            id: secret::id("usr_", self.random),
+            owner: new.owner.unwrap_or_else(|| email.clone()),
+            email,
+            name: new.name,
+            role: new.role,
+            active: true,
+            created_at: self.now,
+            password: password.transpose()?,
+            one_time: None,
+            failure_count: 0,
+            locked_until: None,
+            valid_from: self.now,
+        })
+    }
+
+    /// Adds a user, while nobody else changes anything.
+    fn insert_user(&self, user: User, by: &Actor) -> Result<User, AppError> {
+        if self.access.user_of(&user.email).is_some() {
             return Err(AppError::Conflict(
                 "there is a user with this address already".into(),
             ));
@@ -191,20 +259,6 @@ impl Registrar<'_> {
                 "there are {USERS_MAX} users already"
             )));
         }
-        let user = User {
-            id: secret::id("usr_", self.random),
-            owner: new.owner.unwrap_or_else(|| email.clone()),
-            email,
-            name: new.name,
-            role: new.role,
-            active: true,
-            created_at: self.now,
-            password,
-            one_time: None,
-            failure_count: 0,
-            locked_until: None,
-            valid_from: self.now,
-        };
         let change = Change::new("user.create", &user.id).after(facts(&user));
         self.put_user(&user, change, by)?;
         Ok(user)

@@ -364,6 +364,9 @@ impl Dispatcher {
                 telemetry::breaker_opened(EMAIL, pause_ms);
             }
         } else {
+            if breaker.until().is_some() {
+                telemetry::breaker_closed(EMAIL);
+            }
             breaker.answered();
         }
     }

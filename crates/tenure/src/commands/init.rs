@@ -6,10 +6,13 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use rand::TryRngCore;
 use rand::rngs::OsRng;
+use tenure_app::access::Role;
+use tenure_app::access::users::NewUser;
 use tenure_app::workspace::{Credentials, ENTROPY_BYTES, Workspace};
 use tenure_store_sqlite::{DATABASE_FILE, Options, SqliteStore};
 
-use crate::output;
+use super::users::add;
+use crate::{output, passwords};
 
 /// Create a data folder with an empty workspace, and print its keys. They are kept as hashes only: what is printed now
 /// cannot be printed again.
@@ -17,6 +20,7 @@ use crate::output;
 #[command(after_help = "\
 Examples:
   tenure init --data ./data --name \"Northbeam\"  # quotes are for your shell
+  tenure init --data ./data --owner-email ana@example.com  # asks for a password
   tenure init --data ./data --json")]
 pub(crate) struct Init {
     /// Folder to create
@@ -25,6 +29,15 @@ pub(crate) struct Init {
     /// Name of the workspace, for people
     #[arg(long, default_value = "My company")]
     name: String,
+    /// Address of the first user, who is owner and signs in to the console; the password is asked for
+    #[arg(long)]
+    owner_email: Option<String>,
+    /// Name of the first user, for people; the address when left out
+    #[arg(long, requires = "owner_email")]
+    owner_name: Option<String>,
+    /// File that holds the first user's password, instead of asking or reading standard input
+    #[arg(long, requires = "owner_email")]
+    owner_password_file: Option<PathBuf>,
     /// Print `workspace_id`, `write_key` and `api_token` as JSON
     #[arg(long)]
     json: bool,
@@ -32,7 +45,20 @@ pub(crate) struct Init {
 
 /// Runs the command.
 pub(crate) fn run(args: &Init) -> Result<()> {
+    let owner = args
+        .owner_email
+        .as_deref()
+        .map(|email| first_owner(args, email));
+    let owner = owner.transpose()?;
     let credentials = create(&args.data, &args.name)?;
+    if let Some(owner) = owner {
+        add(owner, &args.data).with_context(|| {
+            format!(
+                "the workspace is made, but its owner is not; add one with `tenure users add --role owner --data {}`",
+                args.data.display()
+            )
+        })?;
+    }
     if args.json {
         output::json(&serde_json::to_value(&credentials)?);
         return Ok(());
@@ -48,6 +74,20 @@ pub(crate) fn run(args: &Init) -> Result<()> {
         credentials.api_token
     ));
     Ok(())
+}
+
+/// The first user. The password is read before anything is made: a mistake leaves nothing behind.
+fn first_owner(args: &Init, email: &str) -> Result<NewUser> {
+    let password = passwords::choose(args.owner_password_file.as_deref())?;
+    let owner = NewUser {
+        email: email.to_owned(),
+        name: args.owner_name.clone().unwrap_or_else(|| email.to_owned()),
+        role: Role::Owner,
+        password: Some(password),
+        owner: None,
+    };
+    owner.check()?;
+    Ok(owner)
 }
 
 /// Creates folder, store and workspace.

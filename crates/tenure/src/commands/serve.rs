@@ -28,11 +28,14 @@ pub(crate) struct Serve {
 pub(crate) fn run(args: &Serve) -> Result<()> {
     let settings = Settings::load(&args.data, &args.settings)?;
     logs::start(&settings)?;
-    let server = Server::open(&args.data, &settings, Arc::new(SystemClock))?;
+    let mut server = Server::open(&args.data, &settings, Arc::new(SystemClock))?;
+    // In one piece: who reads only the first line may have gone before a second one is written.
+    let setup = server.offer_setup()?;
     output::line(format!(
-        "tenure {} listens on {}",
+        "tenure {} listens on {}{}",
         env!("CARGO_PKG_VERSION"),
-        server.url()
+        server.url(),
+        setup.unwrap_or_default()
     ));
     server.run(asked_to_stop())
 }

@@ -1,6 +1,5 @@
 //! `tenure users`.
 
-use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -9,13 +8,14 @@ use rand::TryRngCore;
 use serde_json::{Value, json};
 use tenure_app::access::secret::Seeded;
 use tenure_app::access::users::NewUser;
-use tenure_app::access::{Access, Actor, Registrar, Role};
+use tenure_app::access::{Access, Actor, Registrar, Role, User};
 use tenure_app::clock::Clock;
 use tenure_store_sqlite::{Options, SqliteStore};
 
 use super::listing::{Asking, Listed, act, list};
 use crate::client::{Client, path_part};
 use crate::output::{self, Column};
+use crate::passwords;
 use crate::server::SystemClock;
 
 /// `tenure users`
@@ -27,7 +27,7 @@ pub(crate) enum Users {
         #[command(flatten)]
         listed: Listed,
     },
-    /// Add a user. The password is read from standard input or a file, never from an argument
+    /// Add a user. The password is asked for, or read from standard input or a file; it is never an argument
     #[command(
         after_help = "Examples:\n  tenure users add ana@example.com --name Ana --role owner --data ./data  # the first one; stop the server first\n  tenure users add ben@example.com --name Ben --role csm --password-file ben.txt"
     )]
@@ -116,7 +116,7 @@ pub(crate) fn run(command: &Users) -> Result<()> {
             data,
             asking,
         } => {
-            let password = read_password(password_file.as_deref())?;
+            let password = passwords::choose(password_file.as_deref())?;
             let new = NewUser {
                 email: email.clone(),
                 name: name.clone(),
@@ -124,7 +124,18 @@ pub(crate) fn run(command: &Users) -> Result<()> {
                 password: Some(password),
                 owner: owner.clone(),
             };
-            add(new, data.as_deref(), asking)
+            let Some(data) = data else {
+                let body = json!({
+                    "email": new.email, "name": new.name, "role": new.role,
+                    "password": new.password, "owner": new.owner,
+                });
+                return act(asking, "users", &body, "the user is added");
+            };
+            let user = add(new, data)?;
+            let shown: Value =
+                json!({"id": user.id, "email": user.email, "name": user.name, "role": user.role});
+            output::detail(&shown, asking.json);
+            Ok(())
         }
         Users::Change {
             user,
@@ -138,7 +149,7 @@ pub(crate) fn run(command: &Users) -> Result<()> {
         } => {
             let password = password_file
                 .as_deref()
-                .map(|path| read_password(Some(path)));
+                .map(|path| passwords::choose(Some(path)));
             let change = json!({
                 "name": name, "role": role, "owner": owner, "active": active,
                 "password": password.transpose()?, "clear_one_time_codes": clear_one_time_codes,
@@ -157,24 +168,14 @@ pub(crate) fn run(command: &Users) -> Result<()> {
     }
 }
 
-fn add(new: NewUser, data: Option<&Path>, asking: &Asking) -> Result<()> {
-    let Some(data) = data else {
-        let body = json!({
-            "email": new.email, "name": new.name, "role": new.role,
-            "password": new.password, "owner": new.owner,
-        });
-        return act(asking, "users", &body, "the user is added");
-    };
+/// Adds a user to the data folder of a server that does not run.
+pub(crate) fn add(new: NewUser, data: &Path) -> Result<User> {
     let store = SqliteStore::open(data, Options::default())
         .with_context(|| format!("cannot open {}", data.display()))?;
     let access = Access::open(&store)?;
     let random = Seeded::new(&seed()?);
     let registrar = Registrar::offline(&store, &access, &random, SystemClock.now());
-    let user = registrar.create_user(new, &Actor::command())?;
-    let shown: Value =
-        json!({"id": user.id, "email": user.email, "name": user.name, "role": user.role});
-    output::detail(&shown, asking.json);
-    Ok(())
+    Ok(registrar.create_user(new, &Actor::command())?)
 }
 
 /// Random bytes of the operating system.
@@ -184,24 +185,4 @@ pub(crate) fn seed() -> Result<[u8; 32]> {
         .try_fill_bytes(&mut seed)
         .context("the operating system gives no random bytes")?;
     Ok(seed)
-}
-
-/// A password from a file, or from standard input.
-fn read_password(file: Option<&Path>) -> Result<String> {
-    let text = if let Some(path) = file {
-        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?
-    } else {
-        if std::io::stdin().is_terminal() {
-            eprintln!("password (it is shown as you type; end with a line break and Ctrl-D):");
-        }
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text)?;
-        text
-    };
-    let password = text.trim_end_matches(['\n', '\r']);
-    anyhow::ensure!(
-        !password.is_empty(),
-        "there is no password: write it to standard input, or name a file with --password-file"
-    );
-    Ok(password.to_owned())
 }

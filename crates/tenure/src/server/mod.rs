@@ -6,6 +6,7 @@ pub(crate) mod logs;
 mod mail;
 mod metrics;
 mod routes;
+mod setup;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -49,6 +50,7 @@ pub(crate) struct Server {
     limits: tenure_api::ingest::IngestLimits,
     flow: tenure_api::FlowLimits,
     public_url: Option<String>,
+    setup: Option<tenure_api::SetUp>,
     data: PathBuf,
 }
 
@@ -119,6 +121,7 @@ impl Server {
             limits,
             flow,
             public_url,
+            setup: None,
             data: data.to_owned(),
         })
     }
@@ -129,6 +132,16 @@ impl Server {
             .local_addr()
             .map(|address| format!("http://{address}"))
             .unwrap_or_default()
+    }
+
+    /// Lets the first user be made with a one-time code, if nobody can sign in yet; answers what to tell the operator.
+    pub(crate) fn offer_setup(&mut self) -> Result<Option<String>> {
+        let url = self.public_url.clone().unwrap_or_else(|| self.url());
+        let offered = setup::offer(self.node.access(), &self.data, &url)?;
+        Ok(offered.map(|(setup, told)| {
+            self.setup = Some(setup);
+            told
+        }))
     }
 
     /// The node behind it.
@@ -165,7 +178,7 @@ impl Server {
             (self.limits, self.flow),
             self.public_url.as_deref(),
             self.metrics,
-            &self.data,
+            (&self.data, self.setup),
         );
         let (begin, begun) = tokio::sync::oneshot::channel();
         let stopping = async move {

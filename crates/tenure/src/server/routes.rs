@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tenure_api::ingest::IngestLimits;
-use tenure_api::{ApiState, FlowLimits};
+use tenure_api::{ApiState, FlowLimits, SetUp};
 use tenure_app::node::Node;
 
 /// The tracking API, the JSON API, hosted pages, and what operators ask.
@@ -15,7 +15,7 @@ pub(crate) fn router(
     (limits, flow): (IngestLimits, FlowLimits),
     public_url: Option<&str>,
     metrics: PrometheusHandle,
-    data: &Path,
+    (data, setup): (&Path, Option<SetUp>),
 ) -> Router {
     let state = ApiState::new(
         Arc::clone(node),
@@ -25,5 +25,9 @@ pub(crate) fn router(
         rand::random(),
         Arc::new(move || metrics.render()),
     );
-    tenure_api::router(state.with_scratch(data).with_flow(flow))
+    let state = state.with_scratch(data).with_flow(flow);
+    tenure_api::router(match setup {
+        Some(setup) => state.with_setup(setup),
+        None => state,
+    })
 }
