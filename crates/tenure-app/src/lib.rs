@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod alerts;
+pub mod audience;
 pub mod backfill;
 pub mod backtest;
 pub mod bodies;

@@ -66,6 +66,7 @@ pub(super) struct TargetRow {
 
 /// One trigger.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = BacktestTriggerRow)]
 pub(super) struct TriggerRow {
     subject: String,
     at: String,

@@ -197,6 +197,7 @@ fn definition_operations(guarded: Guarded) -> Guarded {
         .routes(Scope::DefinitionsRead, routes!(definitions::list))
         .routes(Scope::DefinitionsRead, routes!(definitions::validate))
         .routes(Scope::DefinitionsRead, routes!(definitions::diff))
+        .routes(Scope::DefinitionsRead, routes!(definitions::audience))
         .routes(Scope::DefinitionsWrite, routes!(backtest::run))
         .routes(Scope::DefinitionsWrite, routes!(definitions::apply))
         .routes(Scope::DefinitionsRead, routes!(definitions::show))
