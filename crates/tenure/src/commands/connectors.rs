@@ -236,7 +236,7 @@ fn run_add(add: &Add) -> Result<()> {
     } else {
         output::line(format!(
             "{} is set up; give its secrets with `tenure connectors secret {}`, then run `tenure connectors test {}`",
-            add.name, add.name
+            add.name, add.name, add.name
         ));
     }
     Ok(())
