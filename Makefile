@@ -12,7 +12,7 @@ DEV_DATA := $(TARGET)/dev-data
 DEV_LISTEN := 127.0.0.1:8080
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev build check fmt clippy tidy licences test setup console test-rust test-e2e test-console bench bench-models gen gen-check
+.PHONY: help demo dev build check fmt clippy tidy licences test setup console test-rust test-e2e test-console bench bench-models demo-report gen gen-check
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ bench: ## Measure the release binary on this machine; writes target/bench.json
 
 bench-models: ## Measure the learners on public data sets (DATA=DIR) next to baselines
 	$(CARGO) run $(LOCKED) --release -p tenure-learn --example bench-models -- --data $(DATA)
+
+demo-report: ## Measure shipped health and learned risk on the demo company, whose causes are known
+	$(CARGO) run $(LOCKED) --release -p tenure-sim --example demo-report
 
 gen: ## Write docs/reference from the release binary (make build first)
 	$(XTASK) gen

@@ -10,6 +10,7 @@ mod long_work;
 mod oauth;
 mod page;
 pub mod problem;
+mod receipts;
 mod rest;
 mod telemetry;
 
@@ -168,6 +169,7 @@ pub fn router(state: ApiState) -> Router {
         .merge(oauth::routes(state.clone()))
         .merge(rest::routes(&state))
         .merge(docs::routes())
+        .merge(receipts::routes(state.clone()))
         .merge(console::routes(state.clone()))
         .merge(hosted::routes(state))
         .fallback(console::serve)
