@@ -84,7 +84,7 @@ fn main() -> Result<(), Failure> {
     println!(
         "{count} decisions about {people} people: {:?}; each {:.1} us of CPU, {} bytes written",
         started.0.elapsed(),
-        (cpu_used()? - started.1).as_secs_f64() * 1e6 / count as f64,
+        cpu_used()?.saturating_sub(started.1).as_secs_f64() * 1e6 / count as f64,
         (bytes_written()? - started.2) / count,
     );
     let size = std::fs::metadata(folder.path().join("tenure.db"))?.len();
