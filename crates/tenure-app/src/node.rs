@@ -20,7 +20,7 @@ use crate::access::{Access, Actor, Change, Principal, PrincipalKind, Registrar, 
 use crate::breakers::BreakerView;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
-use crate::connectors::Connectors;
+use crate::connectors::{BREAKER_PREFIX, Connectors};
 use crate::dispatch::{DispatchSettings, Dispatcher};
 use crate::error::AppError;
 use crate::idempotency::KeysInHand;
@@ -257,12 +257,16 @@ impl Node {
     }
 
     /// Closes a breaker by hand; false if there is none of this name that has seen a failure.
-    pub fn reset_breaker(&self, name: &str) -> bool {
+    pub fn reset_breaker(&self, name: &str) -> Result<bool, AppError> {
         if self.dispatcher.breaker().name == name {
             self.dispatcher.reset_breaker();
-            return true;
+            return Ok(true);
         }
-        self.webhooks.reset_breaker(name)
+        let is_known = self.webhooks.reset_breaker(name);
+        if let Some(connector) = name.strip_prefix(BREAKER_PREFIX) {
+            self.connectors.hurry(connector)?;
+        }
+        Ok(is_known)
     }
 
     /// Dispatch.
@@ -535,7 +539,7 @@ impl Node {
                     .expire(now)
                     .and_then(|()| self.expire_keys(now))
                     .and_then(|()| self.jobs.expire(now));
-                if let Err(error) = expired {
+                if let Err(error) = expired.and_then(|()| self.start_risk_jobs()) {
                     telemetry::webhooks_failed(&error);
                 }
             }

@@ -7,6 +7,7 @@
 //! by events of their own, since facts in the log do not change.
 
 mod folder;
+mod text;
 mod traffic;
 
 use serde_json::{Map, Value as Json};
@@ -28,6 +29,7 @@ use crate::refusals::{address_key, consent_key, refused_address};
 use crate::roots::decode;
 
 pub use folder::ReportsRead;
+pub use text::{TextReport, TextReportFault};
 pub(crate) use traffic::Traffic;
 use traffic::{Disowned, Sent};
 

@@ -19,6 +19,8 @@ use tenure_store::{Page, Store, StoreError};
 const NO_TOPIC: &str = "(none)";
 /// Why a suppressed person gets nothing.
 const SUPPRESSED: &str = "the person is suppressed by hand";
+/// Why a telephone number gets nothing.
+pub(crate) const STOPPED: &str = "answered STOP";
 /// Why a person gets nothing about a topic.
 const UNSUBSCRIBED: &str = "unsubscribed";
 

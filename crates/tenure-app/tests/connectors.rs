@@ -9,6 +9,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use serde_json::{Map, json};
 use tenure_app::access::Actor;
+use tenure_app::breakers::BreakerState;
 use tenure_app::call::{Call, CallKind as Kind, Name, event_id};
 use tenure_app::connectors::{Config, ListBinding, PullFrom, PushRequest};
 use tenure_app::dispatch::DispatchSettings;
@@ -272,6 +273,87 @@ fn a_failure_keeps_the_cursor_and_pauses_for_as_long_as_the_provider_asks() {
     assert_eq!(
         (progress.failure_count, progress.failure.as_deref()),
         (0, None)
+    );
+}
+
+#[test]
+fn a_provider_that_is_away_is_left_alone_until_its_breaker_lets_it_be_asked() {
+    /// So many failures in a row open a breaker.
+    const FAILURES: usize = 5;
+    let (world, provider) = start(&[]);
+    *provider.pages.lock() = vec![page(&[call("anna", "pro", false)], "1", false)];
+    let away = || Fault::NotSent {
+        reason: "nobody answers".into(),
+    };
+    provider
+        .faults
+        .lock()
+        .extend((0..=FAILURES).map(|_| away()));
+    let connectors = world.node.connectors();
+    let pull = || {
+        connectors
+            .pull("crm", "contacts", 1, PullFrom::Cursor)
+            .unwrap()
+    };
+    for _ in 0..FAILURES {
+        assert!(pull().failure.unwrap().contains("nobody answers"));
+    }
+    let open = |name: &str| {
+        world
+            .node
+            .breakers()
+            .into_iter()
+            .any(|view| view.name == name && view.state == BreakerState::Open)
+    };
+    assert!(open("connector:crm"));
+    assert!(pull().failure.unwrap().contains("is left alone until"));
+    assert_eq!(provider.faults.lock().len(), 1, "it was not asked");
+    let request = PushRequest {
+        segment: None,
+        audience: Audience::Person,
+        mode: Mode::Write,
+        page: tenure_store::Page {
+            after: None,
+            limit: 1,
+        },
+    };
+    assert!(
+        connectors
+            .push("crm", &request)
+            .unwrap_err()
+            .to_string()
+            .contains("left alone")
+    );
+    provider.faults.lock().clear();
+    assert!(world.node.reset_breaker("connector:crm").unwrap());
+    let config = connectors.show("crm").unwrap().config;
+    connectors.work(&config).unwrap();
+    world.run();
+    assert_eq!(plan_of(&world, "anna"), Some(Value::text("pro")));
+    assert!(!open("connector:crm"));
+}
+
+#[test]
+fn a_provider_that_refuses_is_there() {
+    let (world, provider) = start(&[]);
+    let refused = || Fault::Unauthorized {
+        code: 401,
+        reason: "no".into(),
+    };
+    provider.faults.lock().extend((0..9).map(|_| refused()));
+    let connectors = world.node.connectors();
+    for _ in 0..9 {
+        connectors
+            .pull("crm", "contacts", 1, PullFrom::Cursor)
+            .unwrap();
+    }
+    assert!(provider.faults.lock().is_empty());
+    assert!(
+        world
+            .node
+            .breakers()
+            .iter()
+            .all(|view| view.name != "connector:crm")
     );
 }
 

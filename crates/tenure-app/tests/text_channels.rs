@@ -2,17 +2,22 @@
 
 mod world;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tenure_app::access::Actor;
 use tenure_app::call::{Call, CallKind, Name, event_id};
+use tenure_app::connectors::{Config, ConnectorSecrets};
 use tenure_app::dispatch::DispatchSettings;
 use tenure_app::node::{Node, Parts};
 use tenure_app::publish::PublishRequest;
+use tenure_app::receipts::TextReport;
 use tenure_app::workspace::{ENTROPY_BYTES, Workspace};
-use tenure_connectors::provider::twilio::CODE_STOPPED;
+use tenure_connectors::provider::Secret;
+use tenure_connectors::provider::twilio::{CODE_STOPPED, sign};
 use tenure_connectors::provider::{
     Action, Change, Connector, Description, Fault, Item, Planned, Write, describe,
 };
@@ -205,6 +210,77 @@ fn what_slack_refuses_is_no_bounce_of_the_customer() {
     assert_eq!(carrier.texts.lock()[0].0, "#saves");
     assert!(world.fact_names().contains(&"message_failed".to_owned()));
     assert!(!world.fact_names().contains(&"message_bounced".to_owned()));
+}
+
+/// Lets the node have the token of a Twilio connector.
+struct Token;
+
+impl ConnectorSecrets for Token {
+    fn of(&self, _connector: &str) -> Result<BTreeMap<String, String>, String> {
+        Ok([("auth_token".to_owned(), "the-token".to_owned())].into())
+    }
+}
+
+#[test]
+fn twilios_receipts_settle_the_message_in_any_order_and_once() {
+    let world = World::new(DispatchSettings::default());
+    world.publish(&FILES);
+    world.node.connectors().use_secrets(Arc::new(Token));
+    let config = Config {
+        name: "texts".into(),
+        kind: "twilio".into(),
+        settings: [("account_sid", "AC1"), ("from", "+15005550006")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        mapping: None,
+        pull_every_s: None,
+        lists: Vec::new(),
+    };
+    world
+        .node
+        .connectors()
+        .set(&config, &Actor::command())
+        .unwrap();
+    world
+        .node
+        .connectors()
+        .take_opened("texts", Carrier::new("twilio"));
+    world.traits("ada", &[("phone", "+436601234567")]);
+    world.track("e1", "ada", "trial_ends", "{}");
+    let message = || world.messages().into_iter().next().unwrap();
+    assert_eq!(message().state, MessageState::Sent);
+    let id = message().intent.id.to_string();
+    let report = |status: &str| {
+        let fields = [
+            ("MessageSid", "SM1"),
+            ("MessageStatus", status),
+            ("ErrorCode", "30003"),
+        ];
+        let fields: Vec<_> = fields
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into();
+        let url = format!("https://tenure.example.com/v1/receipts/twilio/texts?message={id}");
+        let signature = sign(&Secret::new("the-token"), &url, &fields);
+        let report = TextReport {
+            url,
+            signature,
+            fields,
+            message: Some(id.clone()),
+        };
+        world.node.record_text_report("texts", &report).unwrap();
+        world.run();
+    };
+    for status in ["queued", "delivered", "sent", "delivered", "undelivered"] {
+        report(status);
+    }
+    assert_eq!(message().state, MessageState::Delivered);
+    let facts = world.fact_names();
+    let count = |name: &str| facts.iter().filter(|fact| *fact == name).count();
+    assert_eq!(
+        (count("message_delivered"), count("message_bounced")),
+        (1, 0),
+        "{facts:?}"
+    );
 }
 
 /// Says that a mail came.

@@ -1,4 +1,4 @@
-//! Passwords that somebody chooses: typed without being shown, or read from a file or standard input.
+//! Passwords that somebody chooses, and other secrets: typed without being shown, or read from a file or standard input.
 
 use std::io::{IsTerminal, Read};
 use std::path::Path;
@@ -20,6 +20,15 @@ pub(crate) fn choose(file: Option<&Path>) -> Result<String> {
     line(&text)
 }
 
+/// A secret that stands elsewhere: of a file, typed without being shown, or from standard input.
+pub(crate) fn secret(file: Option<&Path>) -> Result<String> {
+    if file.is_none() && std::io::stdin().is_terminal() {
+        let secret = rpassword::prompt_password("Secret (it is not shown): ")?;
+        return line(&secret);
+    }
+    choose(file)
+}
+
 fn typed() -> Result<String> {
     let ask = |prompt: &str| {
         rpassword::prompt_password(prompt).context("the terminal gives no password; name a file")
@@ -36,7 +45,7 @@ fn line(text: &str) -> Result<String> {
     let password = text.trim_end_matches(['\n', '\r']);
     ensure!(
         !password.is_empty(),
-        "there is no password: type it, write it to standard input, or name a file that holds it"
+        "nothing was given: type it, write it to standard input, or name a file that holds it"
     );
     Ok(password.to_owned())
 }

@@ -267,6 +267,34 @@ fn a_server_without_users_gives_its_setup_code_to_the_operator_alone() {
     assert_eq!(served.stop(), Some(0));
 }
 
+#[cfg(unix)]
+#[test]
+fn secrets_of_a_file_are_sealed_once_and_the_file_is_gone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    assert!(
+        run(&["init", "--data", data.to_str().unwrap()])
+            .status
+            .success()
+    );
+    let file = data.join("connectors.toml");
+    std::fs::write(&file, "[crm]\ntoken = \"hush-hush\"\n").unwrap();
+    let served = Served::start(data.to_str().unwrap());
+    assert!(!file.exists());
+    let key = std::fs::metadata(data.join("secret-key")).unwrap();
+    assert_eq!(key.permissions().mode() & 0o777, 0o600);
+    assert_eq!(served.stop(), Some(0));
+    let listed = run(&["secrets", "list", "--data", data.to_str().unwrap()]);
+    assert_eq!(text(&listed.stdout).trim(), "connector/crm");
+    let grep = Command::new("grep")
+        .args(["-rl", "hush-hush"])
+        .arg(&data)
+        .output()
+        .unwrap();
+    assert_eq!(text(&grep.stdout), "");
+}
+
 #[test]
 fn wrong_definitions_are_shown_on_standard_error_with_exit_code_1() {
     let folder = tempfile::tempdir().unwrap();

@@ -54,7 +54,7 @@ pub(super) async fn reset(
     Input(Nothing {}): Input<Nothing>,
 ) -> Answer<Done> {
     answer(&state, move |node| {
-        if node.reset_breaker(&name) {
+        if node.reset_breaker(&name)? {
             Ok(Done {})
         } else {
             Err(Problem::not_found("breaker that has seen a failure", &name))

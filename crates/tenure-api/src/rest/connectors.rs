@@ -1,6 +1,7 @@
 //! Connectors: how they are set up and fare, and what they are asked to do at once.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{Path, State};
@@ -14,6 +15,7 @@ use tenure_app::connectors::{
 use tenure_core::define::Audience;
 use tenure_store::Page;
 
+use super::guard::Who;
 use super::params::{Input, Nothing, Params};
 use super::{Answer, Done, Rows, answer};
 use crate::ApiState;
@@ -211,7 +213,7 @@ pub(super) struct ConnectorBody {
     name: String,
     /// One of the kinds.
     kind: String,
-    /// Settings that are no secrets; secrets are kept on the server.
+    /// Settings that are no secrets; those are set on their own, and sealed.
     #[serde(default)]
     settings: BTreeMap<String, String>,
     /// A mapping as TOML; its kind's without one.
@@ -251,6 +253,36 @@ pub(super) async fn set(
         };
         node.connectors().set(&config, &by)?;
         Ok(node.connectors().show(&name)?.into())
+    })
+    .await
+}
+
+/// A secret setting of a connector.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConnectorSecretBody {
+    /// Which: a setting of its kind that is a secret.
+    setting: String,
+    /// What it is; null to forget it. It is sealed, and never shown again.
+    value: Option<String>,
+}
+
+/// Sets a secret of a connector, or forgets it.
+#[utoipa::path(post, path = "/connectors/{name}/secrets", params(("name" = String, Path)), request_body = ConnectorSecretBody,
+    operation_id = "set_connector_secret", responses((status = 200, body = Done)))]
+pub(super) async fn set_secret(
+    State(state): State<ApiState>,
+    Who(by): Who,
+    Path(name): Path<String>,
+    params: Params,
+    Input(body): Input<ConnectorSecretBody>,
+) -> Answer<Done> {
+    params.only(&[])?;
+    let random = Arc::clone(&state.random);
+    answer(&state, move |node| {
+        let target = (name.as_str(), body.setting.as_str());
+        node.set_connector_secret(target, body.value, random.as_ref(), &by)?;
+        Ok(Done::default())
     })
     .await
 }

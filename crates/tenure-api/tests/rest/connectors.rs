@@ -1,6 +1,7 @@
 //! Connectors over the API. No provider is reached here.
 
 use serde_json::json;
+use tenure_app::access::seal::SealingKey;
 
 use super::World;
 
@@ -77,4 +78,40 @@ async fn a_connector_without_its_secret_says_which_it_lacks() {
     let pull = json!({ "stream": "deals" });
     let (status, answer) = world.call("POST", "connectors/crm/pull", Some(pull)).await;
     assert!(status.is_client_error(), "{answer}");
+}
+
+#[tokio::test]
+async fn a_secret_that_is_set_is_sealed_used_and_never_shown() {
+    let world = World::empty();
+    let key = SealingKey::derive(&"k".repeat(32)).unwrap();
+    world.node.unlock(key);
+    world.node.use_sealed_secrets();
+    let body = json!({ "name": "crm", "kind": "hubspot", "settings": { "base_url": "https://api.example.com" } });
+    assert_eq!(world.post("connectors", body.clone()).await.0, 200);
+    let secret = json!({ "setting": "token", "value": "hush-hush" });
+    let (status, answer) = world.post("connectors/crm/secrets", secret).await;
+    assert_eq!(status, 200, "{answer}");
+    let store = world.node.store();
+    let kept = store.record("access.secret", "connector/crm").unwrap();
+    let kept = String::from_utf8_lossy(&kept.unwrap().bytes).into_owned();
+    assert!(!kept.contains("hush"), "{kept}");
+    for path in ["connectors/crm", "audit"] {
+        let shown = world.get(path).await.to_string();
+        assert!(!shown.contains("hush"), "{shown}");
+    }
+    assert!(world.get("audit").await.to_string().contains("secret.set"));
+    // It has its secret now, and is refused for what comes after.
+    let pull = json!({ "stream": "contacts" });
+    let (_, pulled) = world.post("connectors/crm/pull", pull.clone()).await;
+    assert!(!pulled.to_string().contains("it is missing"), "{pulled}");
+    let other = json!({ "setting": "base_url", "value": "x" });
+    let (status, code) = world
+        .refused("POST", "connectors/crm/secrets", Some(other))
+        .await;
+    assert_eq!((status, code.as_str()), (400, "invalid-field"));
+    // With the connector its secrets go.
+    world.call("DELETE", "connectors/crm", None).await;
+    assert_eq!(world.post("connectors", body).await.0, 200);
+    let (_, pulled) = world.post("connectors/crm/pull", pull).await;
+    assert!(pulled.to_string().contains("it is missing"), "{pulled}");
 }

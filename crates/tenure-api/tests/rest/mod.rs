@@ -11,6 +11,7 @@ mod hosted;
 mod isolation;
 mod lists;
 mod oauth;
+mod receipts;
 mod records;
 mod setup;
 mod suppressions;

@@ -11,6 +11,8 @@ use super::registrar::Registrar;
 use super::secret::{Random, digest};
 use crate::error::AppError;
 
+/// Collection of sealed secrets.
+pub(crate) const COLLECTION: &str = collection::SECRET;
 /// Most bytes of a secret.
 const SECRET_BYTES_MAX: usize = 64 * 1024;
 

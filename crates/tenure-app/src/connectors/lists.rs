@@ -219,7 +219,12 @@ impl Connectors {
             items.extend(self.items(config, &row.key, &waiting, progress)?);
             ends.push(items.len());
         }
+        if let Err((shut, pause_ms)) = self.enter(&config.name) {
+            progress.fail(&shut, Some(pause_ms));
+            return Ok(0);
+        }
         let pushed = push(connector.as_ref(), &items, Mode::Write, self.clock.now().0);
+        self.note_pushed(&config.name, &pushed);
         progress.failure = None;
         let failed = pushed.iter().position(|pushed| !progress.settles(pushed));
         if failed.is_none() {

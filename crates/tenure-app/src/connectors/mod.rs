@@ -6,13 +6,15 @@
 //! recognised. Each connector works on a thread of its own, so one that hangs holds up no other, and after a failure it
 //! pauses for longer and longer.
 //!
-//! Secrets are not in the store: they come from outside, by the connector's name.
+//! Secrets are not kept with the rest: they are sealed, and asked for by the connector's name when it is opened.
 
 mod config;
 mod lists;
+mod outage;
 mod pull;
 mod push;
 mod run;
+mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,6 +32,7 @@ use tenure_store::row::Record;
 use tenure_store::{Batch, Page, Store, StoreError};
 
 use crate::access::{Actor, Change};
+use crate::breakers::Breakers;
 use crate::clock::Clock;
 use crate::error::AppError;
 use crate::live::Live;
@@ -39,6 +42,8 @@ use crate::writer::WriterHandle;
 pub use tenure_connectors::provider::{Mode, Need, kinds};
 
 pub use config::{Config, ListBinding, MAX_CONNECTORS};
+pub(crate) use outage::BREAKER_PREFIX;
+
 pub use lists::{Followed, ListProgress};
 pub use pull::{PullFrom, Pulled, StreamProgress};
 pub use push::{PUSH_SUBJECTS_MAX, PushReport, PushRequest, PushRow};
@@ -46,7 +51,7 @@ pub use push::{PUSH_SUBJECTS_MAX, PushReport, PushRequest, PushRow};
 /// Collection of what connectors are set up as.
 const CONFIGS: &str = "connector";
 
-/// Secrets of connectors, kept outside the store.
+/// Secrets of connectors.
 pub trait ConnectorSecrets: Send + Sync {
     /// The secret settings of a connector, by name. The error is for people and holds no secret.
     fn of(&self, connector: &str) -> Result<BTreeMap<String, String>, String>;
@@ -69,6 +74,7 @@ pub struct Connectors {
     salt: Salt,
     network: Network,
     secrets: RwLock<Arc<dyn ConnectorSecrets>>,
+    breakers: Arc<Breakers>,
     /// Opened ones, which know their rate and their token.
     opened: Mutex<BTreeMap<String, Arc<dyn Connector>>>,
     /// What somebody works on: a stream, or the lists of a connector.
@@ -106,6 +112,7 @@ impl Connectors {
             salt,
             network,
             secrets: RwLock::new(Arc::new(NoSecrets)),
+            breakers: Arc::default(),
             opened: Mutex::default(),
             in_hand: Mutex::default(),
             changing: Mutex::default(),
@@ -190,8 +197,15 @@ impl Connectors {
     pub fn remove(&self, name: &str, by: &Actor) -> Result<(), AppError> {
         let _changing = self.changing.lock();
         let config = self.config(name)?;
+        let sealed = secrets::sealed_name(name);
         let mut batch = Batch {
-            records_removed: vec![(CONFIGS.into(), name.into())],
+            records_removed: vec![
+                (CONFIGS.into(), name.into()),
+                (
+                    crate::access::seal::COLLECTION.into(),
+                    sealed.as_str().into(),
+                ),
+            ],
             audit: vec![
                 Change::new("connector.remove", name)
                     .before(json!(config))
@@ -214,6 +228,19 @@ impl Connectors {
         let connector = self.connector(name)?;
         let tested = connector.test(self.clock.now().0);
         Ok(tested.map_err(|fault| fault.to_string()))
+    }
+
+    /// With what Twilio signs what it reports to a connector.
+    pub(crate) fn twilio_token(&self, name: &str) -> Result<String, AppError> {
+        let unknown = || AppError::NotFound {
+            what: "Twilio connector",
+            name: name.chars().take(80).collect(),
+        };
+        if self.config(name)?.kind != "twilio" {
+            return Err(unknown());
+        }
+        let mut secrets = self.secrets.read().of(name).map_err(AppError::Conflict)?;
+        secrets.remove("auth_token").ok_or_else(unknown)
     }
 
     fn config(&self, name: &str) -> Result<Config, AppError> {

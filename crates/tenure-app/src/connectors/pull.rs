@@ -114,9 +114,14 @@ impl Connectors {
     ) -> Result<bool, AppError> {
         let now = self.clock.now();
         let asked = match self.connector(name) {
-            Ok(connector) => connector
-                .pull(stream, progress.cursor.as_deref(), now.0)
-                .map_err(|fault| (fault.to_string(), fault.retry_after_ms())),
+            Ok(connector) => match self.enter(name) {
+                Ok(()) => {
+                    let asked = connector.pull(stream, progress.cursor.as_deref(), now.0);
+                    self.note_asked(name, &asked);
+                    asked.map_err(|fault| (fault.to_string(), fault.retry_after_ms()))
+                }
+                Err((shut, pause_ms)) => Err((shut, Some(pause_ms))),
+            },
             Err(error) => Err((error.to_string(), None)),
         };
         let page = match asked {

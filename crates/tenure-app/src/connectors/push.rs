@@ -72,7 +72,10 @@ impl Connectors {
             .map(|state| item(state, mapped.as_deref()))
             .collect();
         let now_ms = self.clock.now().0;
+        self.enter(name)
+            .map_err(|(shut, _)| AppError::Conflict(shut))?;
         let pushed = push(connector.as_ref(), &items, request.mode, now_ms);
+        self.note_pushed(name, &pushed);
         let mut report = PushReport {
             next_cursor,
             ..PushReport::default()

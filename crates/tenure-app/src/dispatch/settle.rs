@@ -16,7 +16,7 @@ use super::{
     DispatchSettings, Dispatcher, EMAIL, LONGEST_RETRY_MS, Refusal, SMS, WEBHOOK, retry_at,
 };
 use crate::error::AppError;
-use crate::refusals::{address_key, refused_address};
+use crate::refusals::{STOPPED, address_key, refused_address};
 use crate::writer::Job;
 
 /// The longest reason kept, in characters.
@@ -185,9 +185,7 @@ impl Dispatcher {
             // Not a bounce, which would count against the person's e-mail address.
             MessageState::Dead if message.intent.channel.as_ref() != EMAIL => {
                 if is_stopped(&message.intent.channel, outcome) {
-                    batch
-                        .suppressions
-                        .push(self.refused(message, "answered STOP"));
+                    batch.suppressions.push(self.refused(message, STOPPED));
                 }
                 events.push(fact(
                     &self.salt,

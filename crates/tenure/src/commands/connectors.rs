@@ -10,6 +10,7 @@ use serde_json::json;
 use super::listing::{Asking, Listed, act, list};
 use crate::client::{Client, path_part};
 use crate::output::{self, Column};
+use crate::passwords;
 
 /// `tenure connectors`
 #[derive(Debug, Subcommand)]
@@ -36,6 +37,24 @@ pub(crate) enum Connectors {
     Remove {
         /// Which
         name: String,
+        #[command(flatten)]
+        asking: Asking,
+    },
+    /// Set a secret of a connector: it is asked for, or read from standard input or a file. The server seals it
+    #[command(
+        after_help = "Examples:\n  tenure connectors secret crm token\n  tenure connectors secret crm token --file token.txt\n  tenure connectors secret crm token --forget"
+    )]
+    Secret {
+        /// Which connector
+        name: String,
+        /// Which of its kind's secret settings
+        setting: String,
+        /// File that holds it, instead of asking or reading standard input
+        #[arg(long)]
+        file: Option<PathBuf>,
+        /// Forget it
+        #[arg(long, conflicts_with = "file")]
+        forget: bool,
         #[command(flatten)]
         asking: Asking,
     },
@@ -162,6 +181,24 @@ pub(crate) fn run(command: &Connectors) -> Result<()> {
         }
         Connectors::Add(add) => run_add(add),
         Connectors::Remove { name, asking } => run_remove(name, asking),
+        Connectors::Secret {
+            name,
+            setting,
+            file,
+            forget,
+            asking,
+        } => {
+            let secret = (!forget).then(|| passwords::secret(file.as_deref()));
+            act(
+                asking,
+                &format!("connectors/{}/secrets", path_part(name)),
+                &json!({ "setting": setting, "value": secret.transpose()? }),
+                &format!(
+                    "{name}: {setting} is {}",
+                    if *forget { "forgotten" } else { "set" }
+                ),
+            )
+        }
         Connectors::Test { name, asking } => run_test(name, asking),
         Connectors::Pull {
             name,
@@ -198,8 +235,8 @@ fn run_add(add: &Add) -> Result<()> {
         output::json(&answer);
     } else {
         output::line(format!(
-            "{} is set up; put its secrets into connectors.toml in the server's data folder, then run `tenure connectors test {}`",
-            add.name, add.name
+            "{} is set up; give its secrets with `tenure connectors secret {}`, then run `tenure connectors test {}`",
+            add.name, add.name, add.name
         ));
     }
     Ok(())

@@ -1,72 +1,65 @@
-//! Secrets of connectors: `connectors.toml` in the data folder, a table for each connector.
+//! Secrets of connectors that earlier versions kept in `connectors.toml` of the data folder, a table for each connector:
+//! they are sealed in the store, once, and the file is removed.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
-use tenure_app::connectors::ConnectorSecrets;
+use anyhow::{Context, Result, bail};
+use tenure_app::access::secret::Seeded;
+use tenure_app::node::Node;
+
+use crate::commands::users::seed;
 
 /// Name of the file in the data folder.
 const FILE_NAME: &str = "connectors.toml";
 
-/// The file. It is read whenever a connector is opened, so a change needs no restart of a connector that fails.
-pub(crate) struct SecretsFile(PathBuf);
+type Tables = BTreeMap<String, BTreeMap<String, String>>;
 
-impl SecretsFile {
-    /// The file of a data folder.
-    pub(crate) fn new(data: &Path) -> Self {
-        Self(data.join(FILE_NAME))
+/// Lets connectors have the secrets that are sealed, after those of the file are.
+pub(super) fn use_secrets(node: &Arc<Node>, data: &Path) -> Result<()> {
+    let path = data.join(FILE_NAME);
+    if path.exists() {
+        let moved = move_file(node, &path)?;
+        tracing::warn!(
+            connector_count = moved,
+            "the secrets of {FILE_NAME} are sealed in the store from now on, and the file is removed; change them with `tenure connectors secret`"
+        );
     }
+    node.use_sealed_secrets();
+    Ok(())
 }
 
-impl ConnectorSecrets for SecretsFile {
-    fn of(&self, connector: &str) -> Result<BTreeMap<String, String>, String> {
-        let text = match std::fs::read_to_string(&self.0) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(BTreeMap::new());
-            }
-            Err(error) => return Err(format!("cannot read {}: {error}", self.0.display())),
-        };
-        check_owner(&self.0)?;
-        parse(&text, connector).map_err(|line| {
-            format!(
-                "{}, line {line}: write `[{connector}]`, then a line `name = \"value\"` for each secret",
-                self.0.display()
-            )
-        })
-    }
-}
-
-/// The secrets of one connector; the line that is wrong otherwise, since the parser's own words quote the file.
-fn parse(text: &str, connector: &str) -> Result<BTreeMap<String, String>, usize> {
-    let tables: Result<BTreeMap<String, BTreeMap<String, String>>, _> = toml::from_str(text);
-    match tables {
-        Ok(mut tables) => Ok(tables.remove(connector).unwrap_or_default()),
-        Err(error) => {
-            let at = error.span().map_or(0, |span| span.start.min(text.len()));
-            Err(1 + text[..text.floor_char_boundary(at)].matches('\n').count())
-        }
-    }
-}
-
-/// Nobody but the server may read secrets.
-#[cfg(unix)]
-fn check_owner(path: &Path) -> Result<(), String> {
-    use std::os::unix::fs::PermissionsExt;
-    let found = std::fs::metadata(path).map_err(|error| error.to_string())?;
-    if found.permissions().mode() & 0o077 != 0 {
-        return Err(format!(
-            "{} can be read by others; run `chmod 600 {}`",
-            path.display(),
+fn move_file(node: &Node, path: &Path) -> Result<usize> {
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let tables = match parse(&text) {
+        Ok(tables) => tables,
+        Err(line) => bail!(
+            "{}, line {line}: write `[connector]`, then a line `name = \"value\"` for each secret",
             path.display()
-        ));
+        ),
+    };
+    let count = tables.len();
+    let random = Seeded::new(&seed()?);
+    for (connector, secrets) in tables {
+        node.take_connector_secrets(&connector, secrets, &random)?;
     }
-    Ok(())
+    std::fs::remove_file(path).with_context(|| {
+        format!(
+            "the secrets of {} are sealed; remove the file",
+            path.display()
+        )
+    })?;
+    Ok(count)
 }
 
-#[cfg(not(unix))]
-fn check_owner(_path: &Path) -> Result<(), String> {
-    Ok(())
+/// The secrets; the line that is wrong otherwise, since the parser's own words quote the file.
+fn parse(text: &str) -> Result<Tables, usize> {
+    toml::from_str(text).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start.min(text.len()));
+        1 + text[..text.floor_char_boundary(at)].matches('\n').count()
+    })
 }
 
 #[cfg(test)]
@@ -76,29 +69,16 @@ mod tests {
     #[test]
     fn each_connector_gets_its_own_table() {
         let text = "[crm]\ntoken = \"hush\"\n[mail]\napi_key = \"other\"\n";
-        let secrets = parse(text, "crm").unwrap();
-        assert_eq!(secrets, [("token".to_owned(), "hush".to_owned())].into());
-        assert!(parse(text, "chat").unwrap().is_empty());
+        let tables = parse(text).unwrap();
+        assert_eq!(
+            tables["crm"],
+            [("token".to_owned(), "hush".to_owned())].into()
+        );
+        assert_eq!(tables.len(), 2);
     }
 
     #[test]
     fn a_mistake_is_named_by_its_line_without_its_text() {
-        assert_eq!(parse("[crm]\ntoken = hush\n", "crm"), Err(2));
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_file_that_others_may_read_is_refused() {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        let file = SecretsFile::new(folder.path());
-        assert_eq!(file.of("crm"), Ok(BTreeMap::new()));
-        std::fs::write(&file.0, "[crm]\ntoken = \"hush\"\n").unwrap();
-        let mode = |mode| std::fs::set_permissions(&file.0, PermissionsExt::from_mode(mode));
-        mode(0o644).unwrap();
-        let refusal = file.of("crm").unwrap_err();
-        assert!(refusal.contains("chmod 600") && !refusal.contains("hush"));
-        mode(0o600).unwrap();
-        assert_eq!(file.of("crm").unwrap()["token"], "hush");
+        assert_eq!(parse("[crm]\ntoken = hush\n"), Err(2));
     }
 }

@@ -5,7 +5,9 @@ mod disk;
 pub(crate) mod logs;
 mod mail;
 mod metrics;
+mod private;
 mod routes;
+mod sealing;
 mod setup;
 
 use std::future::Future;
@@ -15,7 +17,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tenure_app::access::seal::SealingKey;
 use tenure_app::clock::Clock;
 use tenure_app::dispatch::DispatchSettings;
 use tenure_app::node::{Node, Parts};
@@ -86,17 +87,8 @@ impl Server {
             },
             cached_subjects: settings.number("cached_subjects_max") as usize,
         })?;
-        node.connectors()
-            .use_secrets(Arc::new(connectors::SecretsFile::new(data)));
-        if let Some(text) = settings.text("secret_key") {
-            let key = SealingKey::derive(text);
-            node.unlock(key.with_context(|| {
-                format!(
-                    "`secret_key` needs at least {} random characters",
-                    SealingKey::TEXT_CHARS_MIN
-                )
-            })?);
-        }
+        node.unlock(sealing::key(settings, data)?);
+        connectors::use_secrets(&node, data)?;
         if let Some(folder) = settings.path("bounces_dir") {
             // It ends by itself when the node stops.
             drop(node.watch_reports(folder)?);

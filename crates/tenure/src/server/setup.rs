@@ -1,7 +1,5 @@
 //! The one-time code with which the first user is made.
 
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -9,6 +7,7 @@ use tenure_api::SetUp;
 use tenure_app::access::Access;
 use tenure_app::access::secret::{Seeded, id};
 
+use super::private::write_private;
 use crate::commands::users::seed;
 
 /// Holds the code, in the data folder, until there is a user.
@@ -24,28 +23,11 @@ pub(super) fn offer(access: &Access, data: &Path, url: &str) -> Result<Option<(S
         return Ok(None);
     }
     let code = id("", &Seeded::new(&seed()?));
-    write(&path, &code).with_context(|| format!("cannot write {}", path.display()))?;
+    write_private(&path, &code).with_context(|| format!("cannot write {}", path.display()))?;
     let told = format!(
         "\n\nNobody can sign in yet. Open {url} and set it up with this code, which works once:\n\n  {code}\n\n\
          It stands in {} too.",
         path.display()
     );
     Ok(Some((SetUp::new(&code, move || forget(&path)), told)))
-}
-
-#[cfg(unix)]
-fn write(path: &Path, code: &str) -> std::io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut file = OpenOptions::new()
-        .create_new(true)
-        .write(true)
-        .mode(0o600)
-        .open(path)?;
-    writeln!(file, "{code}")
-}
-
-#[cfg(not(unix))]
-fn write(path: &Path, code: &str) -> std::io::Result<()> {
-    let mut file = OpenOptions::new().create_new(true).write(true).open(path)?;
-    writeln!(file, "{code}")
 }

@@ -199,7 +199,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     secret(
         "secret_key",
-        "Seals the secrets of connectors at rest: at least 32 random characters. `tenure secrets reseal` changes it.",
+        "Seals the secrets of connectors at rest: at least 32 random characters. Without it, a key is made in `secret-key` of the data folder. `tenure secrets reseal` changes it.",
     ),
     count(
         "event_bytes_max",

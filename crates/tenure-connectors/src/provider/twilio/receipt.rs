@@ -197,6 +197,21 @@ mod tests {
         read_receipt(&token, URL, &fields, &sign(&token, URL, &fields))
     }
 
+    /// The example of Twilio's own description of its signatures.
+    #[test]
+    fn the_published_example_has_its_published_signature() {
+        let fields = fields(&[
+            ("CallSid", "CA1234567890ABCDE"),
+            ("Caller", "+14158675309"),
+            ("Digits", "1234"),
+            ("From", "+14158675309"),
+            ("To", "+18005551212"),
+        ]);
+        let url = "https://mycompany.com/myapp.php?foo=1&bar=2";
+        let signature = sign(&Secret::new("12345"), url, &fields);
+        assert_eq!(signature, "RSOYDt4T1cUTdK1PDd93/VVr8B8=");
+    }
+
     #[test]
     fn a_signature_is_what_twilios_own_libraries_make() {
         let fields = fields(&[("MessageStatus", "delivered"), ("MessageSid", "SM1")]);
