@@ -7,7 +7,7 @@ import type { Server } from './servers';
 export async function signIn(page: Page, server: Server): Promise<void> {
   await page.goto(`${server.url}/sign-in`);
   await page.getByLabel('E-mail address').fill(server.email);
-  await page.getByLabel('Password', { exact: true }).fill(server.password);
+  await page.locator('input[name=password]').fill(server.password);
   await page.getByRole('button', { name: 'Sign in' }).click();
   await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
   await expect(page).not.toHaveURL(/sign-in/);

@@ -14,10 +14,10 @@ test('somebody signs in, finds an account, and signs out', async ({ page }) => {
   await expect(page.getByRole('heading', { name: 'Sign in to Tenure' })).toBeVisible();
   await expectNoBarriers(page);
   await page.getByLabel('E-mail address').fill(server.email);
-  await page.getByLabel('Password', { exact: true }).fill('wrong password');
+  await page.locator('input[name=password]').fill('wrong password');
   await page.getByRole('button', { name: 'Sign in' }).click();
   await expect(page.getByRole('alert')).toContainText('wrong');
-  await page.getByLabel('Password', { exact: true }).fill(server.password);
+  await page.locator('input[name=password]').fill(server.password);
   await page.getByRole('button', { name: 'Sign in' }).click();
   await expect(page.getByRole('heading', { name: 'Accounts' })).toBeVisible();
   await page.getByRole('table').getByRole('link').first().click();
