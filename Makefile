@@ -1,4 +1,5 @@
-# The front door. Each target is one purpose; what takes more than a line lives in xtask (Rust) or in e2e (Python).
+# The front door. Each target is one purpose; what takes more than a line lives in xtask (Rust), in
+# e2e (Python) or in web (TypeScript).
 
 CARGO ?= cargo
 # Commands always use the lock file as it is, so that two builds of one commit are the same.
@@ -11,10 +12,10 @@ DEV_DATA := $(TARGET)/dev-data
 DEV_LISTEN := 127.0.0.1:8080
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev build check fmt clippy tidy licences test setup test-rust test-e2e bench bench-models gen gen-check
+.PHONY: help demo dev build check fmt clippy tidy licences test setup console test-rust test-e2e test-console bench bench-models demo-report gen gen-check
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: build ## Build and start the product with a living demo company
 	$(TENURE) demo
@@ -25,7 +26,10 @@ dev: ## Start a debug build on an empty workspace in target/dev-data
 	@echo "Keys of this workspace: $(TARGET)/dev-workspace.json"
 	$(TARGET)/debug/tenure serve --data $(DEV_DATA) --listen $(DEV_LISTEN)
 
-build: ## Build the release binary, target/release/tenure
+console: ## Build the console for embedding (needs Node.js 20 or newer)
+	$(XTASK) console
+
+build: console ## Build the release binary, target/release/tenure
 	$(CARGO) build $(LOCKED) --release -p tenure
 
 check: fmt clippy tidy licences ## Check format, lints, house rules and licences
@@ -50,6 +54,7 @@ test: ## Install what the tests need, then run everything that CI runs
 	$(MAKE) test-rust
 	$(MAKE) build
 	$(MAKE) gen-check
+	$(MAKE) test-console
 	$(MAKE) test-e2e
 
 setup: ## Install what the end-to-end tests need (browser, Python and Node packages)
@@ -61,6 +66,10 @@ test-rust: ## Run the Rust tests: units, documents, conformance, simulation
 test-e2e: setup ## Run real clients against the release binary (make build first)
 	PYTHONDONTWRITEBYTECODE=1 TENURE_BIN=$(abspath $(TENURE)) $(TARGET)/e2e-venv/bin/python -m pytest e2e
 
+test-console: setup ## Check the console, and use it in a browser (make build first)
+	cd web && npm run --silent check
+	cd web && TENURE_BIN=$(abspath $(TENURE)) npm run --silent e2e
+
 # One build for both, so that what they share is compiled once.
 bench: ## Measure the release binary on this machine; writes target/bench.json
 	$(CARGO) build $(LOCKED) --release -p tenure -p tenure-bench
@@ -68,6 +77,9 @@ bench: ## Measure the release binary on this machine; writes target/bench.json
 
 bench-models: ## Measure the learners on public data sets (DATA=DIR) next to baselines
 	$(CARGO) run $(LOCKED) --release -p tenure-learn --example bench-models -- --data $(DATA)
+
+demo-report: ## Measure shipped health and learned risk on the demo company, whose causes are known
+	$(CARGO) run $(LOCKED) --release -p tenure-sim --example demo-report
 
 gen: ## Write docs/reference from the release binary (make build first)
 	$(XTASK) gen

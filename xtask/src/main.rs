@@ -1,6 +1,7 @@
 //! Repository chores that are too much for a Makefile line: checks of the house rules, of licences, the generated
 //! reference, and the installation of what the end-to-end tests need.
 
+mod console;
 mod edges;
 mod licences;
 mod links;
@@ -20,7 +21,8 @@ usage: cargo run -p xtask -- COMMAND
   licences      check the licence and the source of every dependency against deny.toml
   gen           write docs/reference from the built binary
   gen --check   fail when docs/reference differs from what the built binary would write
-  setup         install what the end-to-end tests need (browser, Python and Node packages)";
+  setup         install what the end-to-end tests need (browser, Python and Node packages)
+  console       build the console for embedding, when it changed and where there is Node.js";
 
 fn main() -> ExitCode {
     match run() {
@@ -42,6 +44,7 @@ fn run() -> Result<()> {
         ["gen"] => reference::write(&root),
         ["gen", "--check"] => report("gen --check", &reference::check(&root)?),
         ["setup"] => setup::run(&root),
+        ["console"] => console::build(&root),
         [] | ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(())

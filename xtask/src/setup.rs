@@ -1,5 +1,5 @@
 //! Installs what the end-to-end tests need, and only what is missing: Debian packages for a headless browser and
-//! Python environments, the pinned Python packages in `target/e2e-venv`, the locked Node packages in `e2e/`.
+//! Python environments, the pinned Python packages in `target/e2e-venv`, the locked Node packages in `e2e/` and `web/`.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -19,7 +19,13 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     }
     install_debian_packages()?;
     install_python_packages(root)?;
-    install_node_packages(root)
+    install_node_packages(&root.join("e2e"))?;
+    install_console_packages(root)
+}
+
+/// The locked packages that the console is built and tested with.
+pub(crate) fn install_console_packages(root: &Path) -> Result<()> {
+    install_node_packages(&root.join("web"))
 }
 
 /// A Debian package, with the command that tells whether it is already there.
@@ -96,8 +102,7 @@ fn install_python_packages(root: &Path) -> Result<()> {
     )
 }
 
-fn install_node_packages(root: &Path) -> Result<()> {
-    let folder = root.join("e2e");
+fn install_node_packages(folder: &Path) -> Result<()> {
     refresh(
         &folder.join("package-lock.json"),
         &folder.join("node_modules/.installed-lock.json"),
@@ -105,7 +110,7 @@ fn install_node_packages(root: &Path) -> Result<()> {
             execute(
                 Command::new("npm")
                     .args(["ci", "--no-audit", "--no-fund"])
-                    .current_dir(&folder),
+                    .current_dir(folder),
             )
         },
     )
@@ -122,7 +127,7 @@ fn refresh(source: &Path, stamp: &Path, install: impl FnOnce() -> Result<()>) ->
     std::fs::write(stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))
 }
 
-fn succeeds(program: &str, args: &[&str]) -> bool {
+pub(crate) fn succeeds(program: &str, args: &[&str]) -> bool {
     let mut command = Command::new(program);
     command
         .args(args)

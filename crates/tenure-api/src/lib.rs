@@ -2,6 +2,7 @@
 //! what operators ask. Wire types never leave this crate.
 
 mod caller;
+mod console;
 mod docs;
 mod hosted;
 pub mod ingest;
@@ -169,8 +170,9 @@ pub fn router(state: ApiState) -> Router {
         .merge(rest::routes(&state))
         .merge(docs::routes())
         .merge(receipts::routes(state.clone()))
+        .merge(console::routes(state.clone()))
         .merge(hosted::routes(state))
-        .fallback(|| async { Problem::new(Code::NotFound, "there is nothing at this path") })
+        .fallback(console::serve)
         .method_not_allowed_fallback(|| async {
             Problem::new(
                 Code::MethodNotAllowed,

@@ -87,6 +87,8 @@ pub enum Code {
     RateLimited,
     /// An `Idempotency-Key` of another request.
     IdempotencyKeyReused,
+    /// The answer held a secret, and is not given twice.
+    SecretShown,
     /// Not open yet, or stopping.
     Unavailable,
     /// The disk is full or not writable.
@@ -97,7 +99,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, for the reference.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Unauthorized,
         Self::MissingScope,
         Self::NotYours,
@@ -114,6 +116,7 @@ impl Code {
         Self::Busy,
         Self::RateLimited,
         Self::IdempotencyKeyReused,
+        Self::SecretShown,
         Self::Unavailable,
         Self::StorageUnwritable,
         Self::Internal,
@@ -218,6 +221,12 @@ impl Code {
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "The key belongs to another request",
                 "give each request a key of its own, and the same only to a repeat of it",
+            ),
+            Self::SecretShown => (
+                "secret-shown",
+                StatusCode::CONFLICT,
+                "The answer held a secret, which is shown only once",
+                "what was asked for is there: rotate its secret, or delete it and make another with a new key",
             ),
             Self::Unavailable => (
                 "unavailable",

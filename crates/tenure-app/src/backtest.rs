@@ -2,17 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tenure_core::backtest::{Backtest, Report, Target};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
+use tenure_core::backtest::{Backtest, Report, Target, TargetReport};
 use tenure_core::define::{Audience, Condition, Definitions, Place, SegmentDef, SourceFile};
 use tenure_core::diagnostic::Diagnostic;
 use tenure_core::lang::parse_condition;
-use tenure_core::log::decode;
+use tenure_core::log::{Body, Entry, Event, Profile, decode};
 use tenure_core::plan::{Plan, PlanSources};
 use tenure_core::time::{DAY_MS, Timestamp};
 use tenure_store::StoreError;
 
+use crate::access::Actor;
 use crate::catalog::Catalog;
 use crate::error::AppError;
+use crate::jobs::{Job, JobKind, JobRun};
 use crate::node::Node;
 use crate::publish::MAX_SOURCES_BYTES;
 
@@ -22,9 +26,14 @@ const OUTCOME: &str = "(outcome)";
 const READ_BYTES: usize = 8 * 1024 * 1024;
 /// The longest period and horizon, in days.
 const MAX_DAYS: u32 = 3_660;
+/// Imported entries that are put in the order in which they occurred; if there are more, they stay where they are, at
+/// the moment of the import.
+const MAX_IMPORTED: usize = 3_000_000;
+/// Progress is told after so many entries.
+const TOLD_EVERY: u64 = 20_000;
 
 /// What is to be tested.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct BacktestRequest {
     /// Definition files; what they define is tested, beside what is in force otherwise.
     pub files: Vec<SourceFile>,
@@ -36,21 +45,175 @@ pub struct BacktestRequest {
     pub outcome: String,
 }
 
+/// Told how much is done of how much; an error ends the work.
+type Progress<'a> = &'a mut dyn FnMut(u64, u64) -> Result<(), AppError>;
+
+/// A backtest as a job: one at a time, the others wait.
+#[derive(Debug)]
+pub struct BacktestJob;
+
+impl JobKind for BacktestJob {
+    fn name(&self) -> &'static str {
+        "backtest"
+    }
+
+    fn run(&self, node: &Node, job: &JobRun<'_>) -> Result<Json, AppError> {
+        let request: BacktestRequest = serde_json::from_value(job.input().clone())
+            .map_err(|error| StoreError::Damaged(format!("a backtest: {error}")))?;
+        let report =
+            node.backtest_with(&request, &mut |done, total| job.progress(done, Some(total)))?;
+        Ok(shown(&report))
+    }
+}
+
+/// A report as its readers get it.
+fn shown(report: &Report) -> Json {
+    let target = |found: &TargetReport| {
+        let triggers = found.triggers.iter();
+        let triggers = triggers
+            .map(|(subject, at)| json!({"subject": subject.to_string(), "at": at.to_string()}));
+        json!({
+            "target": found.target,
+            "announcement": found.announcement,
+            "triggers": triggers.collect::<Vec<Json>>(),
+        })
+    };
+    json!({
+        "entry_count": report.entry_count,
+        "targets": report.targets.iter().map(target).collect::<Vec<Json>>(),
+        "health": report.health,
+    })
+}
+
+fn is_historical(body: &Body<'_>) -> bool {
+    match body {
+        Body::Event(event) => event.historical,
+        Body::Profile(profile) => profile.historical,
+        _ => false,
+    }
+}
+
+/// A historical entry as if it was received when it occurred.
+fn as_it_occurred(entry: &Entry<'_>) -> Option<Entry<'static>> {
+    let (received_at, body) = match &entry.body {
+        Body::Event(event) => (
+            event.occurred_at,
+            Body::Event(Event {
+                historical: false,
+                name: String::from(&*event.name).into(),
+                properties: String::from(&*event.properties).into(),
+                ..*event
+            }),
+        ),
+        Body::Profile(profile) => (
+            profile.occurred_at,
+            Body::Profile(Profile {
+                historical: false,
+                ..profile.clone()
+            }),
+        ),
+        _ => return None,
+    };
+    Some(Entry {
+        position: entry.position,
+        received_at,
+        body,
+    })
+}
+
 impl Node {
     /// Replays the log under the given definitions and judges them by the outcome. Nothing is
     /// published and nothing is sent. It takes memory for all subjects once more.
+    ///
+    /// Imported history is replayed at the moments at which it occurred, as if Tenure had been there.
     pub fn backtest(&self, request: &BacktestRequest) -> Result<Report, AppError> {
+        self.backtest_with(request, &mut |_, _| Ok(()))
+    }
+
+    /// The same; `progress` is told how many entries are done of how many, and ends it with an error.
+    pub fn backtest_with(
+        &self,
+        request: &BacktestRequest,
+        progress: Progress<'_>,
+    ) -> Result<Report, AppError> {
         check(request)?;
         let (plan, targets) = self.question(request)?;
         let now = self.now();
         let since = now.plus_ms(-i64::from(request.since_days) * DAY_MS);
         let horizon_ms = i64::from(request.horizon_days) * DAY_MS;
         let mut test = Backtest::new(&plan, &targets, OUTCOME, since, horizon_ms);
-        self.replay(now, &mut test)?;
+        self.replay(now, &mut test, progress)?;
         Ok(test.finish(now))
     }
 
-    fn replay(&self, until: Timestamp, test: &mut Backtest<'_>) -> Result<(), AppError> {
+    /// Queues a backtest; what is asked is checked at once.
+    pub fn start_backtest(&self, request: &BacktestRequest, by: &Actor) -> Result<Job, AppError> {
+        check(request)?;
+        self.question(request)?;
+        let input = serde_json::to_value(request)
+            .map_err(|error| StoreError::Other(format!("a backtest cannot be kept: {error}")))?;
+        self.jobs().start(&BacktestJob, input, by)
+    }
+
+    fn replay(
+        &self,
+        until: Timestamp,
+        test: &mut Backtest<'_>,
+        progress: Progress<'_>,
+    ) -> Result<(), AppError> {
+        let end = self.store().log_end()?;
+        let imported = self.imported(until)?;
+        let is_sorted = imported.is_some();
+        let mut imported = imported.unwrap_or_default().into_iter().peekable();
+        let mut done = 0;
+        self.read_entries(until, &mut |entry| {
+            if is_sorted && is_historical(&entry.body) {
+                return Ok(());
+            }
+            while let Some(earlier) = imported.next_if(|one| one.received_at <= entry.received_at) {
+                test.apply(&earlier);
+                done += 1;
+                if done % TOLD_EVERY == 0 {
+                    progress(done, end)?;
+                }
+            }
+            test.apply(entry);
+            done += 1;
+            if done % TOLD_EVERY == 0 {
+                progress(done, end)?;
+            }
+            Ok(())
+        })?;
+        for earlier in imported {
+            test.apply(&earlier);
+        }
+        progress(end, end)
+    }
+
+    /// Imported history in the order in which it occurred, each as if it was received then; `None` if it is too much.
+    fn imported(&self, until: Timestamp) -> Result<Option<Vec<Entry<'static>>>, AppError> {
+        let mut found = Some(Vec::new());
+        self.read_entries(until, &mut |entry| {
+            let Some(kept) = found.as_mut().filter(|_| is_historical(&entry.body)) else {
+                return Ok(());
+            };
+            kept.extend(as_it_occurred(entry));
+            if kept.len() > MAX_IMPORTED {
+                found = None;
+            }
+            Ok(())
+        })?;
+        if let Some(found) = &mut found {
+            found.sort_by_key(|entry| (entry.received_at, entry.position));
+        }
+        Ok(found)
+    }
+
+    fn read_entries(
+        &self,
+        until: Timestamp,
+        each: &mut dyn FnMut(&Entry<'_>) -> Result<(), AppError>,
+    ) -> Result<(), AppError> {
         let end = self.store().log_end()?;
         let mut from = 1;
         while from <= end {
@@ -62,7 +225,7 @@ impl Node {
                     let damaged = |_| StoreError::Damaged("an entry of the log".into());
                     let entry = entry.map_err(damaged)?;
                     if entry.position >= from && entry.received_at <= until {
-                        test.apply(&entry);
+                        each(&entry)?;
                     }
                 }
             }

@@ -1,15 +1,18 @@
 //! What people and programs ask of the engine: each becomes an entry of the log.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value as Json};
 pub use tenure_connectors::template::Rendered;
 use tenure_connectors::template::Strict;
 use tenure_core::define::{Audience, Entry, ProgramDef};
 use tenure_core::id::{AccountId, MessageId, PersonId, SubjectId};
-use tenure_core::log::{Body, Command, SweepPurpose};
+use tenure_core::log::{Body, Command, IdentifierKind, SweepPurpose};
 use tenure_core::subject::SubjectState;
-use tenure_store::Batch;
 use tenure_store::batch::MessageUpdate;
-use tenure_store::row::{Message, MessageState};
+use tenure_store::query::{MAX_PAGE_ROWS, RefusalFilter};
+use tenure_store::row::{Message, MessageState, RefusalKind};
+use tenure_store::{Batch, Page};
 
 use crate::error::AppError;
 use crate::identity::present_person;
@@ -169,7 +172,7 @@ impl Node {
             .map(drop)
     }
 
-    /// Suppresses a person and the address that is known of it, or lifts that.
+    /// Suppresses a person and every address that is known of it, or lifts that.
     pub fn suppress(&self, person: PersonId, on: bool, reason: &str) -> Result<(), AppError> {
         let person = present_person(self.store().as_ref(), person)?;
         let subject = SubjectId::Person(person);
@@ -181,10 +184,12 @@ impl Node {
             suppressed: on,
         };
         let refusal = on.then(|| refused_address(Some(person), self.now(), reason));
-        let address = self.address_of(person)?;
-        let key = address.map(|address| address_key(self.salt(), &address));
+        let mut keys = self.address_keys_of(person)?;
+        if !on {
+            keys.extend(self.suppressed_keys_of(person)?);
+        }
         let batch = Batch {
-            suppressions: key.into_iter().map(|key| (key, refusal.clone())).collect(),
+            suppressions: keys.into_iter().map(|key| (key, refusal.clone())).collect(),
             ..Batch::default()
         };
         self.writer()
@@ -293,6 +298,34 @@ impl Node {
                 Ok(row.and_then(|row| row.account))
             }
         }
+    }
+
+    /// The keys of every address that is known of a person.
+    fn address_keys_of(&self, person: PersonId) -> Result<BTreeSet<u128>, AppError> {
+        let state = self.present(SubjectId::Person(person))?;
+        let told = self.address_of(person)?;
+        let names = state.iter().flat_map(|state| &state.identifiers);
+        let names = names
+            .filter(|name| name.kind == IdentifierKind::Email)
+            .map(|name| &*name.value);
+        let all = names.chain(told.as_deref());
+        Ok(all
+            .map(|address| address_key(self.salt(), address))
+            .collect())
+    }
+
+    /// The keys of a person's suppressed addresses, also of those that are known no more.
+    fn suppressed_keys_of(&self, person: PersonId) -> Result<Vec<u128>, AppError> {
+        let filter = RefusalFilter {
+            kind: Some(RefusalKind::Address),
+            person: Some(person),
+        };
+        let page = Page {
+            after: None,
+            limit: MAX_PAGE_ROWS,
+        };
+        let found = self.store().refusals(&filter, &page)?;
+        Ok(found.into_iter().map(|(id, _)| id.0).collect())
     }
 
     pub(crate) fn address_of(&self, person: PersonId) -> Result<Option<String>, AppError> {

@@ -34,11 +34,25 @@ pub struct KeptAnswer {
     pub body: String,
 }
 
+/// What became of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settled {
+    /// It was answered, and is answered the same again.
+    Answered(KeptAnswer),
+    /// It was answered with a new secret: that is kept nowhere but as a hash, so not here either.
+    Secret,
+    /// It was turned away.
+    Not,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Kept {
     /// Hash of the request.
     request: String,
     answer: Option<KeptAnswer>,
+    /// It was answered with a secret, which is not kept.
+    #[serde(default)]
+    was_secret: bool,
 }
 
 /// What a key leads to.
@@ -48,6 +62,8 @@ pub enum Claim {
     Fresh,
     /// It was done.
     Done(KeptAnswer),
+    /// It was done, and the answer held a secret that is shown only once.
+    Withheld,
     /// The key belongs to another request.
     OtherRequest,
     /// The request is under way.
@@ -77,30 +93,26 @@ impl Node {
                 .map_err(|error| StoreError::Damaged(format!("a kept answer: {error}")))?;
             return Ok(match kept.answer {
                 _ if kept.request != request => Claim::OtherRequest,
+                _ if kept.was_secret => Claim::Withheld,
                 Some(answer) => Claim::Done(answer),
                 None => Claim::CutOff,
             });
         }
-        self.keep_answer(key, request, None, now)?;
+        self.keep_answer(key, request, Settled::Not, now)?;
         Ok(Claim::Fresh)
     }
 
-    /// Keeps the answer of a claimed key. Without one (the request was turned away) the key is
-    /// free again.
-    pub fn settle_key(
-        &self,
-        key: &str,
-        request: &str,
-        answer: Option<KeptAnswer>,
-    ) -> Result<(), AppError> {
-        let written = if answer.is_some() {
-            self.keep_answer(key, request, answer, self.now())
-        } else {
+    /// Keeps what became of the request of a claimed key. If it was turned away, the key is free
+    /// again.
+    pub fn settle_key(&self, key: &str, request: &str, answer: Settled) -> Result<(), AppError> {
+        let written = if answer == Settled::Not {
             let batch = Batch {
                 records_removed: vec![(COLLECTION.into(), key.into())],
                 ..Batch::default()
             };
             self.writer().commit(batch, Vec::new())
+        } else {
+            self.keep_answer(key, request, answer, self.now())
         };
         self.keys_in_hand.lock().remove(key);
         written
@@ -110,12 +122,17 @@ impl Node {
         &self,
         key: &str,
         request: &str,
-        answer: Option<KeptAnswer>,
+        answer: Settled,
         at: Timestamp,
     ) -> Result<(), AppError> {
+        let was_secret = answer == Settled::Secret;
         let kept = Kept {
             request: request.to_owned(),
-            answer,
+            answer: match answer {
+                Settled::Answered(answer) => Some(answer),
+                Settled::Secret | Settled::Not => None,
+            },
+            was_secret,
         };
         let record = Record {
             collection: COLLECTION.into(),

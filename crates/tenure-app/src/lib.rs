@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod alerts;
+pub mod audience;
 pub mod backfill;
 pub mod backtest;
 pub mod bodies;
@@ -20,12 +21,14 @@ pub mod idempotency;
 pub mod identity;
 pub mod jobs;
 pub mod journal;
+pub mod lift;
 pub mod live;
 pub mod node;
 pub mod publish;
 pub mod query;
 pub mod receipts;
 pub mod refusals;
+pub mod risk;
 pub mod roots;
 pub mod sentiment;
 pub mod suppressions;

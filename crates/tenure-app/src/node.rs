@@ -539,7 +539,7 @@ impl Node {
                     .expire(now)
                     .and_then(|()| self.expire_keys(now))
                     .and_then(|()| self.jobs.expire(now));
-                if let Err(error) = expired {
+                if let Err(error) = expired.and_then(|()| self.start_risk_jobs()) {
                     telemetry::webhooks_failed(&error);
                 }
             }

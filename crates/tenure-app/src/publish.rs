@@ -94,6 +94,12 @@ impl Node {
         self.draft(request).map(|draft| draft.preview)
     }
 
+    /// The plan that publishing would give, and how many series it would have to read from the log.
+    pub(crate) fn trial(&self, request: &PublishRequest) -> Result<(Plan, usize), AppError> {
+        let draft = self.draft(request)?;
+        Ok((draft.plan, draft.preview.missing_series_count))
+    }
+
     /// Publishes: from the entry this appends, the new plan is in force; what it needs of the past
     /// is backfilled in the background.
     pub fn publish(&self, request: &PublishRequest) -> Result<Publication, AppError> {

@@ -11,8 +11,9 @@ use tenure_core::define::PolicyDef;
 use tenure_core::id::{PersonId, Salt, SuppressionId};
 use tenure_core::log::{Command, Merge};
 use tenure_core::time::Timestamp;
+use tenure_store::query::{MAX_PAGE_ROWS, RefusalFilter};
 use tenure_store::row::{Refusal, RefusalKind};
-use tenure_store::{Store, StoreError};
+use tenure_store::{Page, Store, StoreError};
 
 /// Stands for messages without a topic, once all topics but some are refused. No topic has this name.
 const NO_TOPIC: &str = "(none)";
@@ -68,7 +69,8 @@ pub fn marketing_keys(salt: &Salt, person: PersonId, topic: Option<&str>) -> [u1
 #[derive(Debug)]
 pub struct Refusals {
     salt: Salt,
-    /// Names of the topics there are, or were since the start.
+    /// Names of the topics there are, or were since the start, or that somebody refused who is
+    /// asked about.
     topics: RwLock<BTreeSet<Box<str>>>,
 }
 
@@ -83,6 +85,22 @@ impl Refusals {
     pub fn learn(&self, policy: &PolicyDef) {
         let names = policy.topics.iter().map(|topic| topic.name.as_str().into());
         self.topics.write().extend(names);
+    }
+
+    /// Learns the topics that a person refused, of which some may be in no policy any more.
+    fn learn_refused(&self, store: &dyn Store, person: PersonId) -> Result<(), StoreError> {
+        let filter = RefusalFilter {
+            kind: Some(RefusalKind::Topic),
+            person: Some(person),
+        };
+        let page = Page {
+            after: None,
+            limit: MAX_PAGE_ROWS,
+        };
+        let refused = store.refusals(&filter, &page)?;
+        let names = refused.into_iter().filter_map(|(_, refusal)| refusal.topic);
+        self.topics.write().extend(names);
+        Ok(())
     }
 
     /// Adds to `changes`, which are not committed yet, what a command changes. Its person is the
@@ -118,10 +136,15 @@ impl Refusals {
                 };
                 changes.push((key, Some(refusal)));
             }
-            Command::Consent { person, topic, .. } => match topic {
-                Some(topic) => self.subscribe(store, *person, topic, changes)?,
-                None => changes.extend(self.freed(*person)),
-            },
+            Command::Consent {
+                person,
+                topic: Some(topic),
+                ..
+            } => self.subscribe(store, *person, topic, changes)?,
+            Command::Consent { person, .. } => {
+                self.learn_refused(store, *person)?;
+                changes.extend(self.freed(*person));
+            }
             _ => {}
         }
         Ok(())
@@ -134,6 +157,7 @@ impl Refusals {
         both: &Merge,
         changes: &mut Changes,
     ) -> Result<(), StoreError> {
+        self.learn_refused(store, both.from)?;
         let (from, into) = (self.all_keys(both.from), self.all_keys(both.into));
         let refusals = present(store, &from, changes)?;
         let carried = into.into_iter().zip(refusals);

@@ -62,3 +62,26 @@ fn what_cannot_be_tested_is_said() {
     let both = format!("{QUIET}---\nsegment: a\naudience: account\nwhen: plan == \"pro\"\n");
     assert!(refused(&both, LEFT).contains("test them apart"));
 }
+
+#[test]
+fn imported_history_is_replayed_when_it_occurred_and_a_cancelled_replay_ends() {
+    let world = World::new(DispatchSettings::default());
+    world.publish(&[("all.yaml", "segment: any\nwhen: count(\"login\") >= 1\n")]);
+    let now = world.node.now();
+    for (id, event, days_ago) in [("2", "left", 10), ("1", "login", 15)] {
+        world.import(id, "noor", event, now.plus_ms(-days_ago * DAY_MS));
+    }
+    let report = world.node.backtest(&request(QUIET, LEFT)).unwrap();
+    let found = &report.targets[0].announcement;
+    assert_eq!((found.trigger_count, found.outcome_count), (1, 1));
+    assert_eq!(found.lead_days, Some([2.0, 2.0, 2.0]));
+    let stopped = world
+        .node
+        .backtest_with(&request(QUIET, LEFT), &mut |_, _| {
+            Err(tenure_app::error::AppError::Stopping)
+        });
+    assert!(matches!(
+        stopped,
+        Err(tenure_app::error::AppError::Stopping)
+    ));
+}

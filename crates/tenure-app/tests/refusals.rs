@@ -4,7 +4,7 @@ mod world;
 
 use tenure_app::call::{Call, CallKind, Name, event_id};
 use tenure_app::dispatch::DispatchSettings;
-use tenure_app::refusals::address_key;
+use tenure_app::refusals::{address_key, consent_key};
 use tenure_connectors::Outcome;
 use tenure_core::id::PersonId;
 use tenure_core::log::IdentifierKind;
@@ -198,4 +198,54 @@ fn who_wants_everything_again_refuses_no_topic() {
     world.node.consent(ada, Some("tips"), false).unwrap();
     world.node.consent(ada, None, true).unwrap();
     assert_eq!(in_the_end(&world), MessageState::Sent);
+}
+
+#[test]
+fn a_refusal_of_a_topic_that_was_removed_passes_on_in_a_merge_after_a_restart() {
+    let world = World::new(DispatchSettings::default());
+    world.publish(&[("all.yaml", DEFINITIONS), ("templates/note.mjml", TEMPLATE)]);
+    world.identify("ada");
+    world.identify("lovelace");
+    let refuser = person(&world, "lovelace");
+    world.node.consent(refuser, Some("news"), false).unwrap();
+    let without = DEFINITIONS.replace("  - { name: news, title: News, default: subscribed }\n", "");
+    assert_ne!(without, DEFINITIONS);
+    world.publish(&[("all.yaml", &without), ("templates/note.mjml", TEMPLATE)]);
+    let world = world.reopen();
+    alias(&world, "lovelace", "ada");
+    let key = consent_key(world.node.salt(), person(&world, "ada"), Some("news"));
+    assert!(world.store.suppressions(&[key]).unwrap()[0].is_some());
+}
+
+#[test]
+fn lifting_a_suppression_frees_every_address_that_is_known() {
+    let world = World::new(DispatchSettings::default());
+    world.publish(&[("all.yaml", DEFINITIONS), ("templates/note.mjml", TEMPLATE)]);
+    world.identify("ada");
+    world.identify("lovelace");
+    let salt = world.node.salt();
+    let keys = ["ada@example.com", "lovelace@example.com", "old@example.com"];
+    let keys = keys.map(|address| address_key(salt, address));
+    let known = Call {
+        event_id: event_id(salt, "named"),
+        kind: CallKind::Identify { traits: Vec::new() },
+        user: Some(Name::new(salt, IdentifierKind::UserId, "ada")),
+        anonymous: None,
+        email: Some(Name::new(salt, IdentifierKind::Email, "old@example.com")),
+        account: None,
+        occurred_at: None,
+        historical: false,
+    };
+    world.node.writer().ingest_and_wait(vec![known]).unwrap();
+    world.run();
+    world.node.flush().unwrap();
+    let ada = person(&world, "ada");
+    let suppressed = |world: &World| {
+        let found = world.store.suppressions(&keys).unwrap();
+        [0, 1, 2].map(|index| found[index].is_some())
+    };
+    world.node.suppress(ada, true, "by hand").unwrap();
+    assert_eq!(suppressed(&world), [true, false, true]);
+    world.node.suppress(ada, false, "by hand").unwrap();
+    assert_eq!(suppressed(&world), [false; 3]);
 }

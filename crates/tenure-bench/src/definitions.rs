@@ -55,6 +55,11 @@ fn files(text: &str) -> Vec<File> {
     ]
 }
 
+/// A segment that holds everybody the load makes known.
+pub(crate) fn everybody() -> Vec<File> {
+    files("segment: everybody\naudience: person\nwhen: plan != \"none\"\n")
+}
+
 /// Fifty conditions (as segments) of all kinds and ten programs, all about people.
 pub(crate) fn living_plan() -> Vec<File> {
     let mut text = String::new();

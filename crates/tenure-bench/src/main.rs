@@ -17,7 +17,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 
-use crate::measure::{Bench, backfill, flips, ingest, latency, mails, memory, resume};
+use crate::measure::{Bench, backfill, flips, ingest, latency, mails, memory, reads, resume};
 use crate::report::{Figures, machine};
 
 #[global_allocator]
@@ -37,7 +37,7 @@ struct Args {
     /// Where the figures go, as JSON
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Only these: a to h, or `engine` for the engine in this process, for profiling
+    /// Only these: a to i, or `engine` for the engine in this process, for profiling
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Part of the full size
@@ -51,7 +51,7 @@ struct Args {
 type Measure = fn(&Bench, &mut Figures) -> Result<()>;
 
 /// Every measurement under its letter.
-const MEASURES: [(&str, Measure); 10] = [
+const MEASURES: [(&str, Measure); 11] = [
     ("a", ingest::durable),
     ("b", ingest::processed),
     ("c", latency::measure),
@@ -61,6 +61,7 @@ const MEASURES: [(&str, Measure); 10] = [
     ("g", resume::measure),
     ("h", memory::idle),
     ("h", memory::large),
+    ("i", reads::measure),
     ("engine", engine_alone),
 ];
 
@@ -74,7 +75,7 @@ fn main() -> Result<()> {
         .iter()
         .find(|name| !MEASURES.iter().any(|(known, _)| known == name))
     {
-        bail!("--only {unknown}: there are a to h, and engine");
+        bail!("--only {unknown}: there are a to i, and engine");
     }
     let temporary = tempfile::tempdir()?;
     let scratch = args

@@ -31,7 +31,7 @@ const fn cost(key: &'static str, about: &'static str, target: f64) -> Row {
     }
 }
 
-const ROWS: [Row; 12] = [
+const ROWS: [Row; 14] = [
     rate(
         "ingest_eps",
         "(a) durable events a second over HTTP",
@@ -76,6 +76,16 @@ const ROWS: [Row; 12] = [
         2.0,
     ),
     cost("idle_rss_mb", "(h) memory when idle, MiB", 60.0),
+    cost(
+        "read_account_ms_p99",
+        "(i) data of an account page, p99, ms",
+        50.0,
+    ),
+    cost(
+        "read_segment_ms_p99",
+        "(i) a page of a large segment, p99, ms",
+        50.0,
+    ),
 ];
 
 /// What was measured.

@@ -142,6 +142,11 @@ impl Server {
         )
     }
 
+    /// The token of the JSON API.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Asks the JSON API, below `/api/v1/`.
     pub(crate) fn get(&mut self, path: &str) -> Result<Value> {
         self.call("GET", &format!("/api/v1/{path}"), b"")

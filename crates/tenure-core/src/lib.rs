@@ -23,6 +23,7 @@ pub mod people;
 pub mod plan;
 pub mod policy;
 pub mod program;
+pub mod snapshot;
 pub mod subject;
 pub mod testing;
 pub mod time;

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use perpetual::objective::Objective;
 use perpetual::{ContributionsMethod, Matrix, PerpetualBooster};
+use serde::{Deserialize, Serialize};
 
 use crate::table::{Kind, Table};
 use crate::{LearnError, same_length};
@@ -15,7 +16,7 @@ use crate::{LearnError, same_length};
 const MAX_TREES: usize = 500;
 
 /// Fitted trees.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Boost {
     trees: PerpetualBooster,
     width: usize,

@@ -5,6 +5,8 @@
 //! periods, else a fold of rows. The one with the smallest log loss is calibrated on the same unseen rows and fitted
 //! once more to everything. Its measured quality goes with it, and a score that cannot be told from chance says so.
 
+use serde::{Deserialize, Serialize};
+
 use crate::boost::Boost;
 use crate::calibration::Calibration;
 use crate::design::Design;
@@ -25,6 +27,15 @@ const FOLDS: usize = 5;
 /// Resamples behind the interval of the area under the curve.
 const RESAMPLES: usize = 500;
 
+/// A score is established only when even the lower end of its area's interval is above this. It is more than the 0.5
+/// of chance: several learners are tried on the rows that the area is measured on, and the best of several is lucky; and
+/// a score that puts 55 of 100 pairs right helps nobody to choose whom to call.
+const ESTABLISHED_AREA_MIN: f64 = 0.55;
+
+/// And only when its probabilities leave at least this part less of the Brier score than saying the base rate to
+/// everybody: what never says anything else than about the rate says nothing.
+const ESTABLISHED_SKILL_MIN: f64 = 0.01;
+
 /// Penalties that are tried, from the loosest.
 const PENALTIES: [f64; 4] = [1.0, 10.0, 100.0, 1000.0];
 
@@ -43,7 +54,7 @@ pub struct Past<'a> {
 }
 
 /// What was tried.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Recipe {
     /// Penalised logistic regression.
     Regression {
@@ -65,7 +76,7 @@ pub enum Recipe {
 }
 
 /// Figures measured on rows that were not learned from.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Quality {
     /// Rows measured on.
     pub row_count: usize,
@@ -88,9 +99,14 @@ pub struct Quality {
 }
 
 impl Quality {
-    /// Whether the score is better than chance beyond doubt. If not, nobody should act on it.
+    /// Whether the score is better than chance beyond doubt, and by enough to act on it. If not, nobody should.
     pub fn is_established(&self) -> bool {
-        self.roc_auc_interval.0 > 0.5 && self.brier < self.brier_of_the_rate
+        self.roc_auc_interval.0 > ESTABLISHED_AREA_MIN && self.skill() > ESTABLISHED_SKILL_MIN
+    }
+
+    /// By which part the Brier score is below that of saying the base rate to everybody; negative if it is above.
+    pub fn skill(&self) -> f64 {
+        1.0 - self.brier / self.brier_of_the_rate
     }
 
     /// Measures log-odds of unseen rows.
@@ -116,7 +132,7 @@ impl Quality {
 }
 
 /// A learned risk.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Risk {
     /// What was chosen.
     pub recipe: Recipe,
@@ -353,7 +369,7 @@ fn calibrated_loss(log_odds: &[f64], labels: &[bool]) -> Result<f64, LearnError>
     Ok(measure::log_loss(&said, labels))
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Fitted {
     regression: Option<(Design, Logistic, Vec<f64>)>,
     booster: Option<Boost>,
@@ -535,6 +551,33 @@ mod tests {
             risk.quality.is_established()
         });
         assert_eq!(established.count(), 0);
+    }
+
+    #[test]
+    fn a_thin_margin_over_chance_is_not_established() {
+        let thin = Quality {
+            row_count: 3_194,
+            churned_count: 96,
+            roc_auc: 0.59,
+            roc_auc_interval: (0.53, 0.65),
+            average_precision: 0.04,
+            brier: 0.0291,
+            brier_of_the_rate: 0.0292,
+            top_decile_lift: 1.3,
+            calibration_error: 0.01,
+        };
+        assert!(!thin.is_established());
+        let timid = Quality {
+            roc_auc_interval: (0.6, 0.7),
+            ..thin.clone()
+        };
+        assert!(!timid.is_established(), "it says the rate to everybody");
+        let good = Quality {
+            roc_auc_interval: (0.6, 0.7),
+            brier: 0.028,
+            ..thin
+        };
+        assert!(good.is_established());
     }
 
     #[test]

@@ -2,14 +2,19 @@
 
 use rusqlite::Connection;
 
-use crate::log;
+use crate::{decision, log};
 
 /// Rules that every whole database keeps, as queries that find what breaks them.
-const RULES: [(&str, &str); 4] = [
+const RULES: [(&str, &str); 5] = [
     (
         "the log has a gap or an overlap after position",
         "SELECT last FROM (SELECT first + count - 1 AS last, lead(first) OVER (ORDER BY first)
          AS next FROM chunk) WHERE next <> last + 1 LIMIT 10",
+    ),
+    (
+        "the decisions have a gap or an overlap after number",
+        "SELECT last FROM (SELECT first + count - 1 AS last, lead(first) OVER (ORDER BY first)
+         AS next FROM decision_block) WHERE next <> last + 1 LIMIT 10",
     ),
     (
         "the number of messages differs from its count; messages",
@@ -35,6 +40,7 @@ pub(crate) fn findings(connection: &Connection) -> rusqlite::Result<Vec<String>>
         .collect::<rusqlite::Result<Vec<String>>>()?;
     findings.retain(|finding| finding != "ok");
     findings.extend(log::progress(connection)?.findings(log::end(connection)?));
+    findings.extend(decision::check::findings(connection)?);
     for (rule, query) in RULES {
         let mut select = connection.prepare(query)?;
         let broken = select.query_map([], |row| row.get::<_, i64>(0))?;

@@ -7,10 +7,21 @@ use tenure_store::row::{Person, PlanRow};
 
 use crate::key::Bits;
 use crate::tally::Tally;
-use crate::{audit, dedup, erase, health, log, message, output, record, refusal, state};
+use crate::{audit, decision, dedup, erase, health, log, message, output, record, refusal, state};
 
-/// Writes all of a batch, in the order of its fields; gives the row that holds its event ids.
-pub(crate) fn apply(connection: &Connection, batch: &Batch) -> rusqlite::Result<Option<i64>> {
+/// What is to be done in memory once a batch is durable.
+pub(crate) struct Applied {
+    /// The row that holds its event ids.
+    pub(crate) seen_row: Option<i64>,
+    pub(crate) decisions: decision::Change,
+}
+
+/// Writes all of a batch, in the order of its fields.
+pub(crate) fn apply(
+    connection: &Connection,
+    waiting: &decision::Waiting,
+    batch: &Batch,
+) -> rusqlite::Result<Applied> {
     let mut tally = Tally::default();
     put_settings(connection, &batch.settings)?;
     let seen_row = append(connection, batch)?;
@@ -21,7 +32,7 @@ pub(crate) fn apply(connection: &Connection, batch: &Batch) -> rusqlite::Result<
     }
     message::insert(connection, &batch.messages, &mut tally)?;
     output::insert_tasks(connection, &batch.tasks)?;
-    output::insert_decisions(connection, &batch.decisions)?;
+    let decisions = decision::put(connection, waiting, &batch.decisions, &batch.erased)?;
     output::change_members(connection, &batch.memberships, &mut tally)?;
     output::change_enrollments(connection, &batch.enrollments, &mut tally)?;
     health::insert(connection, &batch.health)?;
@@ -50,7 +61,10 @@ pub(crate) fn apply(connection: &Connection, batch: &Batch) -> rusqlite::Result<
     }
     audit::append(connection, &batch.audit)?;
     tally.store(connection)?;
-    Ok(seen_row)
+    Ok(Applied {
+        seen_row,
+        decisions,
+    })
 }
 
 fn append(connection: &Connection, batch: &Batch) -> rusqlite::Result<Option<i64>> {

@@ -37,6 +37,8 @@ pub struct Options {
     pub max_page_count: Option<u32>,
     /// Event ids gathered in memory before they are sealed into a sorted run.
     pub run_id_count: usize,
+    /// Decisions that wait in memory before their index is written.
+    pub run_decision_count: usize,
 }
 
 impl Default for Options {
@@ -47,6 +49,7 @@ impl Default for Options {
             idle_reader_count: 4,
             max_page_count: None,
             run_id_count: 1 << 18,
+            run_decision_count: 1 << 17,
         }
     }
 }

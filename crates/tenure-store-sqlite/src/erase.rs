@@ -1,13 +1,12 @@
 //! Forgetting a person, and leaving no byte of what was forgotten.
 
 use rusqlite::{Connection, DEFAULT_NAME, wal::CheckpointMode};
-use tenure_core::decision::Decision;
 use tenure_core::id::SubjectId;
 use tenure_store::StoreError;
 use tenure_store::batch::Erased;
 
 use crate::error::store_error;
-use crate::key::{Bits, Subject, message_state, pack, status, unpack};
+use crate::key::{Bits, Subject, message_state, status};
 use crate::tally::{Counted, Tally};
 use crate::timeline;
 
@@ -15,7 +14,8 @@ use crate::timeline;
 /// as a connection waits for a lock.
 const CUT_ATTEMPTS: usize = 6;
 
-/// Deletes what is about a person, up to the instant of the erasure.
+/// Deletes what is about a person, up to the instant of the erasure; for decisions see
+/// [`crate::decision`].
 pub(crate) fn erase(
     connection: &Connection,
     erased: Erased,
@@ -32,7 +32,6 @@ pub(crate) fn erase(
     forget_messages(connection, erased, tally)?;
     forget_members(connection, erased, tally)?;
     forget_enrollments(connection, erased, tally)?;
-    redact_decisions(connection, erased)?;
     for sql in [
         "DELETE FROM task WHERE subject = ?1 AND created_at <= ?2",
         "DELETE FROM health WHERE subject = ?1 AND at <= ?2",
@@ -100,31 +99,6 @@ fn forget_enrollments(
             row.get::<_, Option<String>>(3)?.map(Into::into),
         );
         tally.add(place, -1);
-    }
-    Ok(())
-}
-
-/// Decisions are numbered without gaps, and figures count them: so they stay, without anything
-/// about the person.
-fn redact_decisions(connection: &Connection, erased: Erased) -> rusqlite::Result<()> {
-    let subject = Subject(SubjectId::Person(erased.person));
-    let mut select =
-        connection.prepare_cached("SELECT body FROM decision WHERE subject = ?1 AND at <= ?2")?;
-    let found: Vec<Decision> = select
-        .query_map((subject, erased.until.0), |row| {
-            unpack(row.get_ref(0)?.as_blob()?)
-        })?
-        .collect::<rusqlite::Result<_>>()?;
-    let mut update = connection
-        .prepare_cached("UPDATE decision SET subject = ?3, body = ?4 WHERE at = ?1 AND id = ?2")?;
-    for decision in found {
-        let left = decision.redacted();
-        update.execute((
-            left.at.0,
-            Bits::of(left.id),
-            Subject(left.subject),
-            pack(&left)?,
-        ))?;
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ mod audit;
 mod check;
 mod commit;
 mod connection;
+mod decision;
 mod dedup;
 mod erase;
 mod error;

@@ -1,21 +1,18 @@
-//! What the engine decided besides messages: tasks, decisions, memberships, enrollments, and
-//! what could not be processed.
+//! What came out of the engine besides messages and decisions: tasks, memberships, enrollments,
+//! and what could not be processed.
 
 use rusqlite::{Connection, OptionalExtension, Row};
-use tenure_core::decision::Decision;
 use tenure_core::define::Audience;
 use tenure_core::effect::{EnrollmentChange, EnrollmentStatus, MembershipChange, TaskIntent};
 use tenure_core::id::{AccountId, PersonId, SubjectId, TaskId};
 use tenure_core::time::Timestamp;
-use tenure_store::query::{DecisionFilter, EnrollmentFilter, Page, TaskFilter};
+use tenure_store::query::{EnrollmentFilter, Page, TaskFilter};
 use tenure_store::row::{DeadLetter, Member, Task};
 
 use crate::key::{Bits, Subject, pack, status, status_number, unpack};
 use crate::list::{Cursor, Select};
 use crate::tally::{Counted, Tally};
 
-/// Bytes of one key in a block: instant and id.
-const DECISION_KEY_BYTES: usize = 24;
 const TASKS: &str =
     "SELECT completed_at, outcome, intent, changed, owner, due_at, snoozed_until FROM task";
 
@@ -76,98 +73,6 @@ fn task_of(row: &Row<'_>) -> rusqlite::Result<Task> {
         task.snoozed_until = row.get::<_, Option<i64>>(6)?.map(Timestamp);
     }
     Ok(task)
-}
-
-pub(crate) fn insert_decisions(
-    connection: &Connection,
-    decisions: &[Decision],
-) -> rusqlite::Result<()> {
-    let mut insert = connection.prepare_cached(
-        "INSERT INTO decision (at, id, subject, program, outcome, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
-    )?;
-    let mut keys = Vec::new();
-    for decision in decisions {
-        let inserted_count = insert.execute((
-            decision.at.0,
-            Bits::of(decision.id),
-            Subject(decision.subject),
-            &decision.program,
-            decision.outcome.as_str(),
-            pack(decision)?,
-        ))?;
-        if inserted_count > 0 {
-            keys.extend_from_slice(&decision.at.0.to_be_bytes());
-            keys.extend_from_slice(&decision.id.0.to_be_bytes());
-        }
-    }
-    if keys.is_empty() {
-        return Ok(());
-    }
-    let first = decision_end(connection)? + 1;
-    connection
-        .prepare_cached("INSERT INTO decision_block VALUES (?1, ?2)")?
-        .execute((first as i64, keys))?;
-    Ok(())
-}
-
-/// The number of the decision committed last.
-pub(crate) fn decision_end(connection: &Connection) -> rusqlite::Result<u64> {
-    let last = connection
-        .prepare_cached(
-            "SELECT first + length(keys) / 24 - 1 FROM decision_block ORDER BY first DESC LIMIT 1",
-        )?
-        .query_row([], |row| row.get::<_, i64>(0))
-        .optional()?;
-    Ok(last.unwrap_or(0) as u64)
-}
-
-/// Decisions in the order of their commits, with their numbers.
-pub(crate) fn decisions_from(
-    connection: &Connection,
-    after: u64,
-    limit: usize,
-) -> rusqlite::Result<Vec<(u64, Decision)>> {
-    let mut blocks = connection.prepare_cached(
-        "SELECT first, keys FROM decision_block WHERE first >= coalesce(
-             (SELECT first FROM decision_block WHERE first <= ?1 ORDER BY first DESC LIMIT 1), 0)
-         ORDER BY first",
-    )?;
-    let mut body =
-        connection.prepare_cached("SELECT body FROM decision WHERE at = ?1 AND id = ?2")?;
-    let mut found = Vec::new();
-    let mut rows = blocks.query([after as i64 + 1])?;
-    while let Some(row) = rows.next()? {
-        let first = row.get::<_, i64>(0)? as u64;
-        let keys = row.get_ref(1)?.as_blob()?;
-        for (number, key) in (first..).zip(keys.chunks_exact(DECISION_KEY_BYTES)) {
-            if number <= after {
-                continue;
-            }
-            if found.len() >= limit {
-                return Ok(found);
-            }
-            let (at, id) = key.split_at(8);
-            let at = i64::from_be_bytes(at.try_into().unwrap_or_default());
-            let decision = body.query_row((at, id), |row| unpack(row.get_ref(0)?.as_blob()?))?;
-            found.push((number, decision));
-        }
-    }
-    Ok(found)
-}
-
-pub(crate) fn decisions(
-    connection: &Connection,
-    filter: &DecisionFilter,
-    after: Option<Cursor>,
-    page: &Page,
-) -> rusqlite::Result<Vec<Decision>> {
-    let mut select = Select::new("SELECT body FROM decision");
-    select.equal("subject", filter.subject.map(Subject));
-    select.equal("program", filter.program.clone());
-    select.equal("outcome", filter.outcome.clone());
-    select.newest_first("at", after, page);
-    select.rows(connection, |row| unpack(row.get_ref(0)?.as_blob()?))
 }
 
 pub(crate) fn change_members(

@@ -25,6 +25,7 @@ use tenure_store::query::{
 use tenure_store::{Batch, DEDUP_RETENTION_MS, Page, Store, StoreError, row};
 
 use crate::connection::{self, DATABASE_FILE, Options, Readers};
+use crate::decision::{Decisions, Key, Place};
 use crate::dedup::{Dedup, Tools};
 use crate::error::{io_error, store_error};
 use crate::housekeeping::{self, Bell};
@@ -32,7 +33,8 @@ use crate::key::Bits;
 use crate::list::Cursor;
 use crate::tally::{self, Counted};
 use crate::{
-    audit, commit, erase, health, log, message, migrate, output, record, refusal, state, timeline,
+    audit, commit, decision, erase, health, log, message, migrate, output, record, refusal, state,
+    timeline,
 };
 
 /// Pages a backup copies between two reports: 4 MiB.
@@ -51,6 +53,7 @@ pub(crate) struct Shared {
     pub(crate) writer: Writer,
     pub(crate) readers: Readers,
     pub(crate) dedup: Dedup,
+    pub(crate) decisions: Decisions,
     pub(crate) bell: Bell,
     pub(crate) stop: AtomicBool,
     /// Declared last: the folder is given up after all connections are closed.
@@ -69,20 +72,25 @@ impl Writer {
         &self,
         write: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        self.try_write(|connection| write(connection).map_err(store_error))
+        self.write_then(
+            |connection| write(connection).map_err(store_error),
+            |done| done,
+        )
     }
 
-    fn try_write<T>(
+    /// The same, and calls `then` before anybody else may write.
+    fn write_then<T, U>(
         &self,
         write: impl FnOnce(&Connection) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+        then: impl FnOnce(T) -> U,
+    ) -> Result<U, StoreError> {
         let mut connection = self.connection.lock();
         let transaction = connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(store_error)?;
         let written = write(&transaction)?;
         transaction.commit().map_err(store_error)?;
-        Ok(written)
+        Ok(then(written))
     }
 
     /// Calls `act` while nobody writes.
@@ -126,6 +134,7 @@ impl SqliteStore {
         let mut writer = connection::open_writer(&path, &options).map_err(store_error)?;
         migrate::migrate(&mut writer)?;
         let dedup = Dedup::open(&writer, options.run_id_count).map_err(store_error)?;
+        let decisions = Decisions::load(&mut writer, options.run_decision_count)?;
         let checkpointer = connection::open_writer(&path, &options).map_err(store_error)?;
         let shared = Arc::new(Shared {
             writer: Writer {
@@ -133,6 +142,7 @@ impl SqliteStore {
             },
             readers: Readers::new(path, options),
             dedup,
+            decisions,
             bell: Bell::default(),
             stop: AtomicBool::new(false),
             _lock: lock,
@@ -171,7 +181,7 @@ impl Store for SqliteStore {
                 "event ids without a chunk have no instant; commit them with their chunk".into(),
             ));
         }
-        let seen_row = self.shared.writer.try_write(|connection| {
+        let write = |connection: &Connection| {
             if let Some(chunk) = &batch.chunk {
                 chunk.follows(log::end(connection).map_err(store_error)?)?;
             }
@@ -179,7 +189,15 @@ impl Store for SqliteStore {
                 let last = audit::last(connection).map_err(store_error)?;
                 follows(&batch.audit, last.map_or(0, |row| row.seq))?;
             }
-            commit::apply(connection, batch).map_err(store_error)
+            let decisions = &self.shared.decisions;
+            decisions
+                .read(|waiting| commit::apply(connection, waiting, batch))
+                .map_err(store_error)
+        };
+        // Before another commit begins: it builds on what waits.
+        let seen_row = self.shared.writer.write_then(write, |applied| {
+            self.shared.decisions.apply(applied.decisions);
+            applied.seen_row
         })?;
         if let (Some(row), Some(chunk)) = (seen_row, &batch.chunk) {
             self.shared.dedup.add(row, chunk.received_at, &batch.seen);
@@ -359,8 +377,10 @@ impl Store for SqliteStore {
     }
 
     fn decisions(&self, filter: &DecisionFilter, page: &Page) -> Result<Vec<Decision>, StoreError> {
-        let after = Cursor::new(page.after_instant::<DecisionId>()?);
-        self.read(|connection| output::decisions(connection, filter, after, page))
+        let after = page.after_instant::<DecisionId>()?;
+        let after = after.map(|(at, id)| Place::new(at, id));
+        let waiting = self.shared.decisions.entries(&Key::of(filter));
+        self.read(|connection| decision::list(connection, waiting, filter, after, page))
     }
 
     fn enrollments(
@@ -468,11 +488,11 @@ impl Store for SqliteStore {
     }
 
     fn decisions_from(&self, after: u64, limit: usize) -> Result<Vec<(u64, Decision)>, StoreError> {
-        self.read(|connection| output::decisions_from(connection, after, limit))
+        self.read(|connection| decision::block::from(connection, after, limit))
     }
 
     fn decision_end(&self) -> Result<u64, StoreError> {
-        self.read(output::decision_end)
+        self.read(decision::block::end)
     }
 
     fn record(&self, collection: &str, key: &str) -> Result<Option<row::Record>, StoreError> {

@@ -12,10 +12,11 @@ struct Sqlite {
     store: Option<SqliteStore>,
 }
 
-/// Small, so that the suite exercises the files of the index of event ids.
+/// Small, so that the suite exercises the written indexes of event ids and of decisions.
 fn options() -> Options {
     Options {
         run_id_count: 2,
+        run_decision_count: 2,
         ..Options::default()
     }
 }

@@ -5,21 +5,26 @@ use std::process::{Command, Stdio};
 
 use std::io::{BufRead, BufReader};
 
-use tenure_core::id::EventId;
+use tenure_core::decision::{Decision, Outcome};
+use tenure_core::id::{DecisionId, EnrollmentId, EventId, PersonId, SubjectId};
 use tenure_core::time::Timestamp;
+use tenure_store::query::{DecisionFilter, MAX_PAGE_ROWS};
 use tenure_store::row::{Chunk, Mark};
-use tenure_store::{Batch, Store, StoreError};
+use tenure_store::{Batch, Page, Store, StoreError};
 use tenure_store_sqlite::{DATABASE_FILE, Options, SqliteStore};
 
 /// Set for a child process: the folder it commits to until it is killed.
 const CHILD_FOLDER: &str = "TENURE_TEST_CHILD_FOLDER";
 /// Event ids of one commit of the child.
 const IDS_PER_COMMIT: u64 = 100;
+/// People about whom the decisions of all commits are.
+const PEOPLE: u64 = 70;
 
 fn options() -> Options {
     Options {
-        // Small, so that sealing and merging are interrupted too.
+        // Small, so that sealing, merging and writing the index are interrupted too.
         run_id_count: 300,
+        run_decision_count: 250,
         ..Options::default()
     }
 }
@@ -36,7 +41,8 @@ fn batch(first: u64, count: u64) -> Batch {
             occurred_until: Timestamp(first as i64),
             bytes: vec![first as u8; 5_000],
         }),
-        seen: positions.map(event_id).collect(),
+        seen: positions.clone().map(event_id).collect(),
+        decisions: positions.map(decision).collect(),
         applied: Some(Mark {
             position: first + count - 1,
             at: Timestamp(first as i64),
@@ -54,6 +60,25 @@ fn scrambled(number: u64) -> u128 {
     };
     let high = mix(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     u128::from(high) << 64 | u128::from(mix(high ^ number))
+}
+
+fn decision(position: u64) -> Decision {
+    Decision {
+        id: DecisionId(scrambled(position)),
+        at: Timestamp(position as i64 / 10),
+        subject: person_of(position),
+        program: "welcome".into(),
+        version: 1,
+        enrollment: Some(EnrollmentId(scrambled(position))),
+        step: None,
+        outcome: Outcome::Entered,
+        reason: "the event came".into(),
+        message: None,
+    }
+}
+
+fn person_of(position: u64) -> SubjectId {
+    SubjectId::Person(PersonId(scrambled(position % PEOPLE)))
 }
 
 /// Spreads positions over the ids' range, as hashes do.
@@ -117,7 +142,27 @@ fn a_killed_process_leaves_whole_commits() {
         assert!(seen[..end as usize].iter().all(|seen| *seen));
         assert!(!seen[end as usize..].iter().any(|seen| *seen));
         assert_eq!(store.check().unwrap(), [""; 0]);
+        assert_eq!(store.decision_end().unwrap(), end);
+        for remainder in 0..PEOPLE {
+            assert_eq!(
+                decision_count(&store, remainder),
+                (end + PEOPLE - remainder) / PEOPLE - u64::from(remainder == 0)
+            );
+        }
     }
+}
+
+/// How many decisions are about the person whose positions leave this remainder.
+fn decision_count(store: &SqliteStore, remainder: u64) -> u64 {
+    let filter = DecisionFilter {
+        subject: Some(person_of(remainder)),
+        ..DecisionFilter::default()
+    };
+    let page = Page {
+        after: None,
+        limit: MAX_PAGE_ROWS,
+    };
+    store.decisions(&filter, &page).unwrap().len() as u64
 }
 
 #[test]

@@ -5,8 +5,8 @@ use clap::{Parser, Subcommand};
 use crate::commands::{
     apply, audit, backtest, backup, breakers, clients, completions, connectors, dead_letters,
     definitions, demo, diff, doctor, enrollments, erase, export, generate, health, import, init,
-    keys, listing, login, messages, programs, restore, secrets, serve, settings, suppressions,
-    templates, test, topics, users, validate, webhooks, why,
+    keys, listing, login, messages, programs, restore, results, risk, secrets, serve, settings,
+    suppressions, templates, test, topics, users, validate, webhooks, why,
 };
 
 /// Tenure: the customer retention engine that proves itself.
@@ -49,6 +49,10 @@ pub(crate) enum Command {
     Test(test::Test),
     /// Test definitions on the past: precision, recall, lead time
     Backtest(backtest::Backtest),
+    /// Show what a program really changed, against its hold-out
+    Results(results::Results),
+    /// Learn churn risk from your own log, and show how good it is
+    Risk(risk::Risk),
     /// Explain what a program decided about somebody
     Why(why::Why),
     /// Show the health of an account or a person, with its reasons

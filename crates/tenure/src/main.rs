@@ -7,6 +7,7 @@ mod demo;
 mod failure;
 mod files;
 mod import;
+mod job;
 mod logins;
 mod output;
 mod passwords;

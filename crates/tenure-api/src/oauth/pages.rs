@@ -237,7 +237,10 @@ async fn sign_out(
     Ok(response)
 }
 
-async fn signed_in(state: &ApiState, caller: &Caller) -> Result<Option<(User, String)>, Problem> {
+pub(crate) async fn signed_in(
+    state: &ApiState,
+    caller: &Caller,
+) -> Result<Option<(User, String)>, Problem> {
     let Some(secret) = caller.session.clone() else {
         return Ok(None);
     };

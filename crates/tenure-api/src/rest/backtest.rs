@@ -6,6 +6,8 @@ use tenure_app::backtest::BacktestRequest;
 use tenure_core::backtest::{HealthReport, Report, TargetReport};
 use tenure_core::define::SourceFile;
 
+use super::guard::Who;
+use super::jobs::JobRow;
 use super::params::Input;
 use super::{Answer, answer};
 use crate::ApiState;
@@ -64,6 +66,7 @@ pub(super) struct TargetRow {
 
 /// One trigger.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = BacktestTriggerRow)]
 pub(super) struct TriggerRow {
     subject: String,
     at: String,
@@ -95,6 +98,31 @@ impl From<Report> for ReportRow {
     }
 }
 
+impl From<Question> for BacktestRequest {
+    fn from(question: Question) -> Self {
+        Self {
+            files: question.files,
+            since_days: question.since_days,
+            horizon_days: question.horizon_days,
+            outcome: question.outcome,
+        }
+    }
+}
+
+/// Queues a backtest: the job's result is what `POST /api/v1/backtest` answers. One runs at a time; progress and
+/// cancelling are those of jobs.
+#[utoipa::path(post, path = "/backtests", request_body = Question, responses((status = 200, body = JobRow), (status = 422, body = crate::problem::ProblemDocument)))]
+pub(super) async fn start(
+    State(state): State<ApiState>,
+    Who(by): Who,
+    Input(question): Input<Question>,
+) -> Answer<JobRow> {
+    answer(&state, move |node| {
+        Ok(node.start_backtest(&question.into(), &by)?.into())
+    })
+    .await
+}
+
 /// Replays the log under the given definitions and says how well they would have announced the outcome. Nothing is
 /// published or sent.
 #[utoipa::path(post, path = "/backtest", request_body = Question, responses((status = 200, body = ReportRow), (status = 422, body = crate::problem::ProblemDocument)))]
@@ -103,12 +131,7 @@ pub(super) async fn run(
     Input(question): Input<Question>,
 ) -> Answer<ReportRow> {
     answer(&state, move |node| {
-        let request = BacktestRequest {
-            files: question.files,
-            since_days: question.since_days,
-            horizon_days: question.horizon_days,
-            outcome: question.outcome,
-        };
+        let request = question.into();
         Ok(node.backtest(&request)?.into())
     })
     .await

@@ -1,12 +1,10 @@
 //! What customer-success systems ask and tell about one customer.
 
-use std::collections::BTreeMap;
-
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tenure_app::customer::{
-    Considered, Known, Performance, Recommended, Recovery, RecoveryState, Risk, Standing,
+    Considered, Known, Recommended, Recovery, RecoveryState, Risk, RiskOrigin, Standing,
     StartRecovery, Targets, Trigger, TriggerKind, Triggered,
 };
 use tenure_core::id::RecoveryId;
@@ -14,7 +12,7 @@ use tenure_core::time::Timestamp;
 
 use super::params::{Input, Params};
 use super::rows::DecisionRow;
-use super::{Answer, answer, query};
+use super::{Answer, answer};
 use crate::ApiState;
 use crate::problem::{Code, Problem};
 
@@ -43,7 +41,7 @@ impl From<Known<f64>> for Figure {
 }
 
 impl Figure {
-    fn unknown(reason: &str) -> Self {
+    pub(super) fn unknown(reason: &str) -> Self {
         Known::not(reason).into()
     }
 }
@@ -72,7 +70,7 @@ impl From<Known<Timestamp>> for Instant {
 pub(super) struct Origin {
     /// `rule` or `model`.
     kind: &'static str,
-    name: &'static str,
+    name: String,
     version: String,
     /// Measured quality; null with a reason as long as nothing is measured.
     quality: Figure,
@@ -81,7 +79,7 @@ pub(super) struct Origin {
 fn rule(name: &'static str, version: u32) -> Origin {
     Origin {
         kind: "rule",
-        name,
+        name: name.to_owned(),
         version: version.to_string(),
         quality: Figure::unknown("a rule; no model is trained on this workspace's history yet"),
     }
@@ -232,171 +230,6 @@ pub(super) async fn trigger(
     .await
 }
 
-/// Subjects and how many of them reached the goal.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct GroupRow {
-    entered_count: u64,
-    goal_count: u64,
-    /// Null while nobody entered.
-    goal_rate: Option<f64>,
-}
-
-impl From<tenure_app::customer::Group> for GroupRow {
-    fn from(group: tenure_app::customer::Group) -> Self {
-        let rate = group.goal_count as f64 / group.entered_count as f64;
-        Self {
-            entered_count: group.entered_count,
-            goal_count: group.goal_count,
-            goal_rate: (group.entered_count > 0).then_some(rate),
-        }
-    }
-}
-
-/// What came of a step.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct StepRow {
-    step: String,
-    /// Decisions by outcome.
-    outcomes: BTreeMap<&'static str, u64>,
-    /// Messages by state.
-    messages: BTreeMap<&'static str, u64>,
-    /// Messages that went out (sent or delivered).
-    sent_count: u64,
-    /// Messages whose arrival a receipt confirms.
-    delivered_count: u64,
-    /// Messages a human opened.
-    opened_count: u64,
-    /// Messages a human clicked in; clicks of security gateways do not count.
-    clicked_count: u64,
-}
-
-/// An arm of a branch or split.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct VariantRow {
-    step: String,
-    variant: String,
-    result: GroupRow,
-}
-
-/// An interval.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct Interval {
-    low: Option<f64>,
-    high: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-}
-
-/// The parts of return on investment.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct ReturnRow {
-    revenue_kept_or_gained: Figure,
-    cost_of_messages: Figure,
-    cost_of_incentives: Figure,
-    cost_of_hours: Figure,
-}
-
-/// What came of a program.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct PerformanceRow {
-    campaign_id: String,
-    /// Those the program acted for.
-    treated: GroupRow,
-    /// Those left alone to know the difference.
-    held_out: GroupRow,
-    sent_count: u64,
-    delivered_count: u64,
-    opened_count: u64,
-    clicked_count: u64,
-    /// Goal rate of the treated minus that of the held out.
-    lift: Figure,
-    /// 95% interval of the lift; valid when looked at once.
-    lift_interval: Interval,
-    steps: Vec<StepRow>,
-    variants: Vec<VariantRow>,
-    /// Health after, minus before, against the hold-out.
-    health_change: Figure,
-    return_on_investment: ReturnRow,
-    /// Whether everything was counted, else only the latest 500 000 decisions and messages.
-    complete: bool,
-    /// Whether opens and clicks were counted over the program's whole life.
-    opens_complete: bool,
-}
-
-fn performance_row(campaign_id: String, found: Performance) -> PerformanceRow {
-    let steps: Vec<StepRow> = found
-        .steps
-        .into_iter()
-        .map(|(step, result)| {
-            let of = |state: &str| result.messages.get(state).copied().unwrap_or_default();
-            StepRow {
-                step,
-                sent_count: of("sent") + of("delivered"),
-                delivered_count: of("delivered"),
-                opened_count: result.opened_count,
-                clicked_count: result.clicked_count,
-                outcomes: result.outcomes,
-                messages: result.messages,
-            }
-        })
-        .collect();
-    let sum = |count: fn(&StepRow) -> u64| steps.iter().map(count).sum();
-    let interval = found.lift_interval;
-    let no_revenue = "no revenue is attributed to programs yet";
-    let no_cost = "no cost is told to Tenure";
-    PerformanceRow {
-        campaign_id,
-        treated: found.treated.into(),
-        held_out: found.held_out.into(),
-        sent_count: sum(|row| row.sent_count),
-        delivered_count: sum(|row| row.delivered_count),
-        opened_count: sum(|row| row.opened_count),
-        clicked_count: sum(|row| row.clicked_count),
-        lift: found.lift.into(),
-        lift_interval: Interval {
-            low: interval.value.map(|(low, _)| low),
-            high: interval.value.map(|(_, high)| high),
-            reason: interval.reason,
-        },
-        variants: found
-            .arms
-            .into_iter()
-            .map(|arm| VariantRow {
-                step: arm.step,
-                variant: arm.arm,
-                result: arm.group.into(),
-            })
-            .collect(),
-        steps,
-        health_change: Figure::unknown("no history of health is kept for this program"),
-        return_on_investment: ReturnRow {
-            revenue_kept_or_gained: Figure::unknown(no_revenue),
-            cost_of_messages: Figure::unknown(no_cost),
-            cost_of_incentives: Figure::unknown(no_cost),
-            cost_of_hours: Figure::unknown(no_cost),
-        },
-        complete: found.complete,
-        opens_complete: found.opens_complete,
-    }
-}
-
-/// What came of a program, against its hold-out.
-#[utoipa::path(get, path = "/cs-marketing/performance/{campaign_id}", params(("campaign_id" = String, Path, description = "The program's name")),
-    responses((status = 200, body = PerformanceRow)))]
-pub(super) async fn performance(
-    State(state): State<ApiState>,
-    Path(campaign_id): Path<String>,
-    params: Params,
-) -> Answer<PerformanceRow> {
-    params.only(&[])?;
-    answer(&state, move |node| {
-        node.program(&campaign_id)?;
-        let found = query(node).performance(&campaign_id)?;
-        Ok(performance_row(campaign_id, found))
-    })
-    .await
-}
-
 /// Something that speaks for leaving.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct ReasonRow {
@@ -429,7 +262,7 @@ fn recommended(found: Vec<Recommended>) -> Vec<RecommendedRow> {
 pub(super) struct RiskRow {
     customer_id: String,
     account: String,
-    /// `healthy`, `watch` or `at_risk`; null when nothing is known of the customer's use.
+    /// `healthy`, `watch` or `at_risk`: by the probability against the rate of all, else by health; null when nothing is known of the customer's use.
     level: Option<&'static str>,
     level_reason: Option<String>,
     churn_probability: Figure,
@@ -439,21 +272,57 @@ pub(super) struct RiskRow {
     /// Programs whose entry holds for the customer now, in order.
     recommended_interventions: Vec<RecommendedRow>,
     monthly_revenue_at_stake: Figure,
+    /// Probability times revenue of a month.
     expected_revenue_impact: Figure,
     renewal_at: Instant,
     origin: Origin,
 }
 
+/// What the statement on risk rests on, and the learned probability with its horizon.
+fn risk_origin(origin: RiskOrigin) -> (Origin, Option<(f64, u32)>) {
+    match origin {
+        RiskOrigin::Model(learned) => {
+            let said = (learned.score.probability, learned.horizon_days);
+            let origin = Origin {
+                kind: "model",
+                name: "churn".to_owned(),
+                version: learned.score.version.to_string(),
+                quality: Known::is(learned.roc_auc.0).into(),
+            };
+            (origin, Some(said))
+        }
+        RiskOrigin::Health(definition) => {
+            let origin = Origin {
+                kind: "rule",
+                name: format!("health:{definition}"),
+                version: "1".to_owned(),
+                quality: Figure::unknown("health is not measured here; backtest it"),
+            };
+            (origin, None)
+        }
+        RiskOrigin::Rule(version) => (rule("use-signals-renewal", version), None),
+    }
+}
+
 impl From<(String, Risk)> for RiskRow {
     fn from((customer_id, risk): (String, Risk)) -> Self {
-        let unlearned = "no churn model is trained; a rule names a level, not a probability";
+        let unlearned = "no churn model serves; a rule names a level, not a probability";
+        let (origin, said) = risk_origin(risk.origin);
+        let expected = match (said, risk.monthly_revenue.value) {
+            (Some((probability, _)), Some(revenue)) => Known::is(probability * revenue),
+            (Some(_), None) => Known::not("the account has no trait `mrr`"),
+            (None, _) => Known::not(unlearned),
+        };
         Self {
             customer_id,
             account: risk.account.to_string(),
             level: risk.standing.value.map(Standing::as_str),
             level_reason: risk.standing.reason,
-            churn_probability: Figure::unknown(unlearned),
-            horizon_days: None,
+            churn_probability: match said {
+                Some((probability, _)) => Known::is(probability).into(),
+                None => Figure::unknown(unlearned),
+            },
+            horizon_days: said.map(|(_, days)| days),
             reasons: risk
                 .reasons
                 .into_iter()
@@ -464,9 +333,9 @@ impl From<(String, Risk)> for RiskRow {
                 .collect(),
             recommended_interventions: recommended(risk.recommended),
             monthly_revenue_at_stake: risk.monthly_revenue.into(),
-            expected_revenue_impact: Figure::unknown(unlearned),
+            expected_revenue_impact: expected.into(),
             renewal_at: risk.renewal_at.into(),
-            origin: rule("use-signals-renewal", risk.rule_version),
+            origin,
         }
     }
 }

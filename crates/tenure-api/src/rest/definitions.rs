@@ -219,6 +219,53 @@ pub(super) async fn validate(
     answer(&state, move |node| Ok(node.validate(&files.into())?)).await
 }
 
+/// Files, and the segment among them to look at.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AudienceQuestion {
+    /// Definition (`.yaml`) files.
+    #[schema(value_type = Vec<Object>)]
+    files: Vec<SourceFile>,
+    /// Name of a segment.
+    segment: String,
+}
+
+/// Who would be in a segment now.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct AudienceRow {
+    /// Subjects that were looked at.
+    checked_count: u64,
+    /// Whether those were all there are.
+    complete: bool,
+    /// Those that match; null when the condition reads events that are kept only from its
+    /// publication on.
+    matching_count: Option<u64>,
+    /// Ids of some of them.
+    sample: Vec<String>,
+}
+
+/// Counts who would be in a segment if files were published, and changes nothing.
+#[utoipa::path(post, path = "/definitions/audience", request_body = AudienceQuestion, responses((status = 200, body = AudienceRow), (status = 422, body = crate::problem::ProblemDocument)))]
+pub(super) async fn audience(
+    State(state): State<ApiState>,
+    Input(question): Input<AudienceQuestion>,
+) -> Answer<AudienceRow> {
+    answer(&state, move |node| {
+        let request = PublishRequest {
+            files: question.files,
+            ..PublishRequest::default()
+        };
+        let found = node.count_audience(&request, &question.segment)?;
+        Ok(AudienceRow {
+            checked_count: found.checked_count,
+            complete: found.complete,
+            matching_count: found.matching_count,
+            sample: found.sample.iter().map(ToString::to_string).collect(),
+        })
+    })
+    .await
+}
+
 /// Says what files would change.
 #[utoipa::path(post, path = "/definitions/diff", request_body = Change, responses((status = 200, body = Object), (status = 422, body = crate::problem::ProblemDocument)))]
 pub(super) async fn diff(

@@ -6,7 +6,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tenure_app::idempotency::{Claim, KeptAnswer};
+use tenure_app::idempotency::{Claim, KeptAnswer, Settled};
 
 use super::ask;
 use crate::ApiState;
@@ -18,6 +18,8 @@ const HEADER: &str = "idempotency-key";
 const REPLAYED: &str = "idempotency-replayed";
 /// Longest key, in bytes.
 const MAX_KEY_BYTES: usize = 255;
+/// Fields of answers whose text is shown only once.
+const ONCE_SHOWN: [&str; 2] = ["secret", "token"];
 /// Largest answer kept, in bytes; no answer to a POST comes near.
 const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
@@ -47,6 +49,10 @@ pub(super) async fn once(
     match claim {
         Claim::Fresh => {}
         Claim::Done(answer) => return Ok(replayed(answer)),
+        Claim::Withheld => {
+            let detail = "the request with this `Idempotency-Key` was done, and its answer held a secret that is shown only once";
+            return Err(Problem::new(Code::SecretShown, detail));
+        }
         Claim::OtherRequest => {
             let detail = "this `Idempotency-Key` was used with another path or body";
             return Err(Problem::new(Code::IdempotencyKeyReused, detail));
@@ -88,12 +94,22 @@ async fn run(
             .to_owned(),
         body: String::from_utf8_lossy(&bytes).into_owned(),
     };
-    let answer = Some(answer).filter(|_| was_taken(parts.status));
+    let settled = match answer {
+        _ if !was_taken(parts.status) => Settled::Not,
+        answer if has_secret(&answer.body) => Settled::Secret,
+        answer => Settled::Answered(answer),
+    };
     ask(&state, move |node| {
-        Ok(node.settle_key(&key, &request_hash, answer)?)
+        Ok(node.settle_key(&key, &request_hash, settled)?)
     })
     .await?;
     Ok(Response::from_parts(parts, Body::from(bytes)))
+}
+
+/// Whether an answer shows a new secret.
+fn has_secret(body: &str) -> bool {
+    let parsed: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+    ONCE_SHOWN.iter().any(|field| parsed[*field].is_string())
 }
 
 /// Whether a request was looked at, rather than turned away to come back.

@@ -17,10 +17,12 @@ mod idempotency;
 mod imports;
 mod jobs;
 mod params;
+mod performance;
 mod person_export;
 mod programs;
 mod records;
 mod refusals;
+mod risk;
 mod rows;
 mod signals;
 mod sparse;
@@ -195,6 +197,7 @@ fn definition_operations(guarded: Guarded) -> Guarded {
         .routes(Scope::DefinitionsRead, routes!(definitions::list))
         .routes(Scope::DefinitionsRead, routes!(definitions::validate))
         .routes(Scope::DefinitionsRead, routes!(definitions::diff))
+        .routes(Scope::DefinitionsRead, routes!(definitions::audience))
         .routes(Scope::DefinitionsWrite, routes!(backtest::run))
         .routes(Scope::DefinitionsWrite, routes!(definitions::apply))
         .routes(Scope::DefinitionsRead, routes!(definitions::show))
@@ -231,7 +234,7 @@ fn extending(guarded: Guarded) -> Guarded {
         .routes(Scope::DefinitionsRead, routes!(signals::templates))
         .exports(Scope::Admin, routes!(person_export::export))
         .routes(Scope::CsMarketingWrite, routes!(customer::trigger))
-        .routes(Scope::CsMarketingRead, routes!(customer::performance))
+        .routes(Scope::CsMarketingRead, routes!(performance::performance))
         .routes(Scope::CsRetentionRead, routes!(customer::risk))
         .routes(Scope::CsRetentionWrite, routes!(customer::start_recovery))
         .routes(Scope::CsRetentionRead, routes!(customer::recovery))
@@ -266,6 +269,9 @@ fn long_work(guarded: Guarded) -> Guarded {
         .routes(Scope::DefinitionsRead, routes!(jobs::list))
         .routes(Scope::DefinitionsRead, routes!(jobs::show))
         .own(Scope::DefinitionsWrite, routes!(jobs::cancel))
+        .routes(Scope::CsRetentionRead, routes!(risk::show))
+        .own(Scope::DefinitionsWrite, routes!(risk::train))
+        .own(Scope::DefinitionsWrite, routes!(backtest::start))
         .own(Scope::Admin, routes!(erasure::erase))
         .own(Scope::ProfilesWrite, routes!(imports::start))
         .routes(Scope::ProfilesRead, routes!(imports::list))

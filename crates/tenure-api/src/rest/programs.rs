@@ -41,6 +41,7 @@ pub(super) struct ProgramRow {
 
 /// How many stand at a step.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = StepHeadcountRow)]
 pub(super) struct StepRow {
     version: u32,
     step: String,

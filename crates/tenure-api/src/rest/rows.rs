@@ -41,6 +41,10 @@ pub(super) struct AccountRow {
     #[schema(value_type = Object)]
     pub(super) traits: Map<String, Json>,
     pub(super) segments: Vec<String>,
+    /// Zone of its health: `healthy`, `watch` or `at_risk`; null without data.
+    pub(super) health_zone: Option<String>,
+    /// Score of its health as of the last midnight (UTC) at which one was noted, 0 to 100.
+    pub(super) health_score: Option<f64>,
     pub(super) created_at: String,
     pub(super) seen_at: String,
 }
@@ -202,6 +206,11 @@ impl From<SubjectState> for AccountRow {
             external_id: names(&state, IdentifierKind::AccountId).into_iter().next(),
             traits: traits(&state),
             segments: segments(&state),
+            health_zone: state.health.zone.map(|zone| zone.as_str().to_owned()),
+            health_score: state
+                .health
+                .last_sample()
+                .map(|score| (f64::from(score) * 10.0).round() / 10.0),
             created_at: text(&state.created_at),
             seen_at: text(&state.seen_at),
         }

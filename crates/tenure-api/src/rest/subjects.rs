@@ -56,6 +56,8 @@ const ACCOUNT_FIELDS: &[&str] = &[
     "external_id",
     "traits",
     "segments",
+    "health_zone",
+    "health_score",
     "created_at",
     "seen_at",
 ];

@@ -262,6 +262,7 @@ fn copy(node: &Node, folder: &FilePath) -> Result<std::fs::File, Problem> {
 
 /// What a report was.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = BounceReportRow)]
 pub(super) struct ReportRow {
     /// `hard bounce`, `soft bounce`, `delivered`, `complaint`, `in progress`; null when it was not
     /// about a message of ours.

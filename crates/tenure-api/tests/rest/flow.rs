@@ -7,6 +7,9 @@ use axum::http::{Request, Response};
 use serde_json::{Value, json};
 use tenure_api::ingest::IngestLimits;
 use tenure_api::{ApiState, FlowLimits, router};
+use tenure_store::query::RecordFilter;
+use tenure_store::row::Record;
+use tenure_store::{Batch, Page};
 
 use super::{World, read};
 
@@ -28,18 +31,100 @@ fn endpoint(url: &str) -> Value {
 #[tokio::test]
 async fn a_request_that_is_sent_again_is_done_once_and_answered_the_same() {
     let world = World::empty();
-    let body = endpoint("https://hooks.example.com/a");
-    let first = world.post_once("webhooks", "k1", &body).await;
+    let body = json!({"email": "noor@example.com"});
+    let first = world.post_once("suppressions", "k1", &body).await;
     assert!(first.headers().get("idempotency-replayed").is_none());
     let (status, first) = read(first).await;
     assert_eq!(status, 200, "{first}");
-    let again = world.post_once("webhooks", "k1", &body).await;
+    let again = world.post_once("suppressions", "k1", &body).await;
     assert_eq!(again.headers()["idempotency-replayed"], "true");
     assert_eq!(read(again).await, (status, first));
-    let rows = world.get("webhooks").await;
+    let rows = world.get("suppressions").await;
     assert_eq!(rows["data"].as_array().unwrap().len(), 1);
-    let other = world.post_once("webhooks", "k2", &body).await;
+    let other = world.post_once("suppressions", "k2", &body).await;
     assert_eq!(other.status(), 200);
+}
+
+/// Everything that is kept under idempotency keys.
+fn kept(world: &World) -> Vec<Record> {
+    let filter = RecordFilter {
+        collection: "idempotency".into(),
+        ..RecordFilter::default()
+    };
+    world
+        .node
+        .store()
+        .records(&filter, &Page::default())
+        .unwrap()
+}
+
+#[tokio::test]
+async fn an_answer_with_a_secret_is_not_kept_and_the_way_out_is_told() {
+    let world = World::empty();
+    let made = [
+        (
+            "webhooks",
+            endpoint("https://hooks.example.com/a"),
+            "secret",
+        ),
+        (
+            "tokens",
+            json!({"name": "t", "scopes": "profiles:read"}),
+            "token",
+        ),
+        (
+            "clients",
+            json!({"name": "c", "scopes": "profiles:read"}),
+            "secret",
+        ),
+    ];
+    for (path, body, field) in made {
+        let first = read(world.post_once(path, path, &body).await).await;
+        assert_eq!(first.0, 200, "{}", first.1);
+        let first: Value = serde_json::from_str(&first.1).unwrap();
+        let secret = first[field].as_str().unwrap();
+        for record in kept(&world) {
+            assert!(
+                !String::from_utf8_lossy(&record.bytes).contains(secret),
+                "{path}"
+            );
+        }
+        let (status, again) = read(world.post_once(path, path, &body).await).await;
+        assert_eq!(status, 409);
+        assert!(
+            again.contains("secret-shown") && again.contains("rotate"),
+            "{again}"
+        );
+        assert_eq!(world.get(path).await["data"].as_array().unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_key_whose_request_a_stop_cut_off_says_so_and_does_nothing() {
+    let world = World::empty();
+    let body = json!({"email": "noor@example.com"});
+    assert_eq!(
+        world.post_once("suppressions", "k1", &body).await.status(),
+        200
+    );
+    // As a stop between the request and its answer leaves it.
+    let mut record = kept(&world).remove(0);
+    let mut claimed: Value = serde_json::from_slice(&record.bytes).unwrap();
+    claimed["answer"] = Value::Null;
+    record.bytes = claimed.to_string().into_bytes();
+    let batch = Batch {
+        records: vec![record],
+        ..Batch::default()
+    };
+    world.node.writer().commit(batch, Vec::new()).unwrap();
+    for _ in 0..2 {
+        let (status, text) = read(world.post_once("suppressions", "k1", &body).await).await;
+        assert_eq!(status, 409);
+        assert!(
+            text.contains("cut off") && text.contains("new key"),
+            "{text}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod definitions;
 mod erasure;
 mod flow;
 mod hosted;
+mod isolation;
 mod lists;
 mod oauth;
 mod receipts;

@@ -54,7 +54,7 @@ fn cut(text: &str, bytes: usize) -> String {
 /// Who changes something, and from where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
-    /// `token`, `client`, `user`, or `command`.
+    /// `token`, `client`, `user`, `command`, or `schedule`.
     pub kind: &'static str,
     /// Id.
     pub id: String,
@@ -81,6 +81,16 @@ impl Actor {
             kind: "command",
             id: "command".to_owned(),
             name: "a command on the server".to_owned(),
+            origin: Origin::default(),
+        }
+    }
+
+    /// The server itself, by its schedule.
+    pub fn schedule() -> Self {
+        Self {
+            kind: "schedule",
+            id: "schedule".to_owned(),
+            name: "the server's schedule".to_owned(),
             origin: Origin::default(),
         }
     }

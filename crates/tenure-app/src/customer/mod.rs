@@ -23,8 +23,9 @@ pub use campaign::{Campaign, Targets};
 pub use known::Known;
 pub use opportunity::Opportunity;
 pub use performance::{Arm, Group, Performance, StepResult};
+pub(crate) use performance::{arm_name, read_all};
 pub use recovery::{Recovery, RecoveryOutcome, RecoveryState, StartRecovery, Week};
-pub use risk::{Reason, Recommended, Risk, Standing};
+pub use risk::{LearnedRisk, Reason, Recommended, Risk, RiskOrigin, Standing};
 pub use trigger::{Considered, Trigger, TriggerKind, Triggered};
 
 impl Node {

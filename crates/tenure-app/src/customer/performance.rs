@@ -10,7 +10,6 @@ use tenure_store::query::{DecisionFilter, MAX_PAGE_ROWS, MessageFilter, instant_
 use tenure_store::row::{Message, MessageState};
 use tenure_store::{Page, StoreError};
 
-use super::known::Known;
 use crate::query::Query;
 
 /// The most decisions and messages that are counted.
@@ -19,10 +18,6 @@ const COUNTED_MAX: usize = 500_000;
 const LOG_BYTES_MAX: usize = 512 * 1024 * 1024;
 /// How much of the log is read at once, in bytes.
 const READ_BYTES: usize = 8 * 1024 * 1024;
-/// Fewer subjects than this in a group say nothing about a difference.
-const COMPARABLE_MIN: u64 = 20;
-/// Two-sided 95% of the normal distribution.
-const Z_95: f64 = 1.96;
 
 /// Subjects of a group and how many of them reached the goal.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -64,10 +59,6 @@ pub struct Performance {
     pub treated: Group,
     /// Those in a hold-out, of the program or global.
     pub held_out: Group,
-    /// Difference of the two goal rates, treated minus held out.
-    pub lift: Known<f64>,
-    /// Its 95% interval (Newcombe's hybrid of Wilson's score intervals).
-    pub lift_interval: Known<(f64, f64)>,
     /// By step name, all versions.
     pub steps: BTreeMap<String, StepResult>,
     /// Arms of branches and splits.
@@ -76,6 +67,18 @@ pub struct Performance {
     pub complete: bool,
     /// Whether opens and clicks were counted over the program's whole life.
     pub opens_complete: bool,
+}
+
+impl StepResult {
+    /// Messages in a state.
+    pub fn message_count(&self, state: &str) -> u64 {
+        self.messages.get(state).copied().unwrap_or_default()
+    }
+
+    /// Decisions of an outcome.
+    pub fn outcome_count(&self, outcome: &str) -> u64 {
+        self.outcomes.get(outcome).copied().unwrap_or_default()
+    }
 }
 
 #[derive(Default)]
@@ -159,7 +162,7 @@ impl Query<'_> {
 }
 
 /// Reads a list to its end, or to [`COUNTED_MAX`] rows; false if it was cut.
-fn read_all<R>(
+pub(crate) fn read_all<R>(
     read: impl Fn(&Page) -> Result<Vec<R>, StoreError>,
     cursor: impl Fn(&R) -> String,
     mut each: impl FnMut(&R),
@@ -263,8 +266,6 @@ impl Tally {
         });
         let arms = arms.collect();
         Performance {
-            lift: lift(treated, held_out, |rates| rates.0 - rates.1),
-            lift_interval: lift(treated, held_out, |_| newcombe(treated, held_out)),
             treated,
             held_out,
             steps: self.steps,
@@ -276,72 +277,14 @@ impl Tally {
 }
 
 /// The arm's name out of a reason such as "arm `a` by its share".
-fn arm_name(reason: &str) -> String {
+pub(crate) fn arm_name(reason: &str) -> String {
     let quoted = reason.split('`').nth(1);
     quoted.unwrap_or(reason).to_owned()
-}
-
-fn rate(group: Group) -> f64 {
-    group.goal_count as f64 / group.entered_count.max(1) as f64
-}
-
-fn lift<T>(treated: Group, held_out: Group, value: impl Fn((f64, f64)) -> T) -> Known<T> {
-    if held_out.entered_count == 0 {
-        return Known::not("nobody is held out; give the program `holdout:` to know its effect");
-    }
-    if treated.entered_count.min(held_out.entered_count) < COMPARABLE_MIN {
-        return Known::not(format!(
-            "too few to compare: {} treated and {} held out, {COMPARABLE_MIN} of each are needed",
-            treated.entered_count, held_out.entered_count
-        ));
-    }
-    Known::is(value((rate(treated), rate(held_out))))
-}
-
-/// Wilson's score interval of a proportion.
-fn wilson(group: Group) -> (f64, f64) {
-    let (p, n) = (rate(group), group.entered_count as f64);
-    let z2 = Z_95 * Z_95;
-    let centre = (p + z2 / (2.0 * n)) / (1.0 + z2 / n);
-    let half = Z_95 / (1.0 + z2 / n) * (p * (1.0 - p) / n + z2 / (4.0 * n * n)).sqrt();
-    (centre - half, centre + half)
-}
-
-/// Interval of a difference of proportions (Newcombe 1998, method 10).
-fn newcombe(treated: Group, held_out: Group) -> (f64, f64) {
-    let (p1, p2) = (rate(treated), rate(held_out));
-    let ((l1, u1), (l2, u2)) = (wilson(treated), wilson(held_out));
-    let below = ((p1 - l1).powi(2) + (u2 - p2).powi(2)).sqrt();
-    let above = ((u1 - p1).powi(2) + (p2 - l2).powi(2)).sqrt();
-    (p1 - p2 - below, p1 - p2 + above)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn group(goal_count: u64, entered_count: u64) -> Group {
-        Group {
-            entered_count,
-            goal_count,
-        }
-    }
-
-    #[test]
-    fn the_interval_of_a_difference_is_newcombes() {
-        // Newcombe (1998), table II, contrast (a): 56/70 against 48/80.
-        let (low, high) = newcombe(group(56, 70), group(48, 80));
-        assert!((low - 0.0524).abs() < 0.0001, "{low}");
-        assert!((high - 0.3339).abs() < 0.0001, "{high}");
-    }
-
-    #[test]
-    fn without_a_hold_out_or_with_few_subjects_no_effect_is_told() {
-        let none = lift(group(5, 50), group(0, 0), |rates| rates.0 - rates.1);
-        assert!(none.value.is_none() && none.reason.unwrap().contains("holdout"));
-        let few = lift(group(5, 50), group(1, 3), |rates| rates.0 - rates.1);
-        assert!(few.value.is_none() && few.reason.unwrap().contains("3 held out"));
-    }
 
     #[test]
     fn a_reaction_that_was_disowned_does_not_count() {

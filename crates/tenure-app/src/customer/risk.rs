@@ -1,8 +1,10 @@
-//! The risk of a customer. Until a model is trained on the company's own history this is a rule:
-//! it names a level and its reasons, and never a probability.
+//! The risk of a customer: what the learned model says; where none serves, its health; where there is
+//! no health either, a rule, which names a level and its reasons and never a probability.
 
 use tenure_core::define::Audience;
 use tenure_core::effect::EnrollmentStatus;
+use tenure_core::health::{HealthReading, Zone};
+use tenure_core::id::{AccountId, SubjectId};
 use tenure_core::plan::Plan;
 use tenure_core::program::{Program, ProgramEntry};
 use tenure_core::subject::SubjectState;
@@ -14,6 +16,7 @@ use super::usage::Usage;
 use crate::error::AppError;
 use crate::node::Node;
 use crate::query::Query;
+use crate::risk::Score;
 
 /// Over how many days use is compared with the days before.
 const WINDOW_DAYS: i64 = 30;
@@ -33,6 +36,38 @@ const AT_RISK_FROM: u32 = 60;
 const WATCH_FROM: u32 = 30;
 /// Version of the rule; it rises with every change of what is above.
 const RULE_VERSION: u32 = 1;
+
+/// A probability so many times the rate of all is at risk, or worth watching.
+const AT_RISK_TIMES: f64 = 3.0;
+const WATCH_TIMES: f64 = 1.5;
+/// How many components of health are named.
+const COMPONENTS_NAMED: usize = 5;
+
+/// What the statement rests on.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RiskOrigin {
+    /// A model learned from the workspace's history.
+    Model(Box<LearnedRisk>),
+    /// The health of the account, by the definition of this name.
+    Health(String),
+    /// The rule of this version.
+    Rule(u32),
+}
+
+/// What a learned model says, and how good it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LearnedRisk {
+    /// What it says.
+    pub score: Score,
+    /// Within how many days.
+    pub horizon_days: u32,
+    /// When it was learned.
+    pub trained_at: Timestamp,
+    /// ROC-AUC on moments it was not learned from, and its interval.
+    pub roc_auc: (f64, f64, f64),
+    /// Share that churns within the horizon.
+    pub rate: f64,
+}
 
 /// How a customer stands by the rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,11 +115,11 @@ pub struct Recommended {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Risk {
     /// The account.
-    pub account: tenure_core::id::AccountId,
+    pub account: AccountId,
     /// The level; unknown when nothing is known of its use.
     pub standing: Known<Standing>,
-    /// Version of the rule that says so.
-    pub rule_version: u32,
+    /// What says so.
+    pub origin: RiskOrigin,
     /// What speaks for leaving, the weightiest first.
     pub reasons: Vec<Reason>,
     /// Programs that would help, in order.
@@ -103,21 +138,58 @@ impl Node {
         let since = now.plus_ms(-2 * WINDOW_DAYS * DAY_MS);
         let query = Query::new(self.store().as_ref(), self.salt());
         let usage = query.usage(account, since)?;
-        let reasons = reasons(&state, &usage, now);
-        let standing = if state.created_at > since && usage.uses.is_empty() {
-            Known::not("nothing the customer did is known yet")
-        } else {
-            Known::is(standing(&reasons))
+        let by_rule = || {
+            let reasons = reasons(&state, &usage, now);
+            let standing = if state.created_at > since && usage.uses.is_empty() {
+                Known::not("nothing the customer did is known yet")
+            } else {
+                Known::is(standing(&reasons))
+            };
+            (standing, reasons, RiskOrigin::Rule(RULE_VERSION))
+        };
+        let (standing, reasons, origin) = match self.learned(account)? {
+            Some(learned) => by_model(learned),
+            None => self.by_health(account, now)?.unwrap_or_else(by_rule),
         };
         Ok(Risk {
             account,
             standing,
-            rule_version: RULE_VERSION,
+            origin,
             reasons,
             recommended: self.recommended(&state)?,
             monthly_revenue: monthly_revenue(&state),
             renewal_at: renewal_at(&state),
         })
+    }
+
+    fn learned(&self, account: AccountId) -> Result<Option<LearnedRisk>, AppError> {
+        let Some(model) = self.risk_summary()? else {
+            return Ok(None);
+        };
+        let score = self.risk_score(account)?;
+        let quality = &model.quality;
+        Ok(score
+            .filter(|score| score.version == model.version)
+            .map(|score| LearnedRisk {
+                score,
+                horizon_days: model.horizon_days,
+                trained_at: model.trained_at,
+                roc_auc: (
+                    quality.roc_auc,
+                    quality.roc_auc_interval.0,
+                    quality.roc_auc_interval.1,
+                ),
+                rate: quality.churned_count as f64 / quality.row_count.max(1) as f64,
+            }))
+    }
+
+    fn by_health(&self, account: AccountId, now: Timestamp) -> Result<Option<Told>, AppError> {
+        let Some(plan) = self.live().plan() else {
+            return Ok(None);
+        };
+        let query = Query::new(self.store().as_ref(), self.salt());
+        let reading = query.health(&plan, SubjectId::Account(account), now)?;
+        Ok(reading.and_then(of_health))
     }
 
     /// Programs whose entry holds for a subject now and in which it is not, by priority.
@@ -149,6 +221,62 @@ impl Node {
         found.sort_by_key(|(priority, _)| std::cmp::Reverse(*priority));
         Ok(found.into_iter().map(|(_, program)| program).collect())
     }
+}
+
+/// Level, reasons and origin.
+type Told = (Known<Standing>, Vec<Reason>, RiskOrigin);
+
+fn by_model(learned: LearnedRisk) -> Told {
+    let probability = learned.score.probability;
+    let standing = if probability >= AT_RISK_TIMES * learned.rate {
+        Standing::AtRisk
+    } else if probability >= WATCH_TIMES * learned.rate {
+        Standing::Watch
+    } else {
+        Standing::Healthy
+    };
+    let raising = learned.score.reasons.iter();
+    let raising = raising.filter(|reason| reason.log_odds > 0.0);
+    let all: f64 = raising.clone().map(|reason| reason.log_odds).sum();
+    let reasons = raising.map(|reason| Reason {
+        text: match &reason.value {
+            Some(value) => format!("{}: {value}", reason.feature),
+            None => format!("{} is not known", reason.feature),
+        },
+        weight: (100.0 * reason.log_odds / all).round() as u32,
+    });
+    let reasons = reasons.collect();
+    (
+        Known::is(standing),
+        reasons,
+        RiskOrigin::Model(Box::new(learned)),
+    )
+}
+
+/// Health as risk: its zone, and the components that take most from the score.
+fn of_health(reading: HealthReading) -> Option<Told> {
+    let standing = match reading.zone? {
+        Zone::Healthy => Standing::Healthy,
+        Zone::Watch => Standing::Watch,
+        Zone::AtRisk => Standing::AtRisk,
+    };
+    let known = reading.components.iter();
+    let known = known.filter_map(|one| Some((one, one.weight, one.score?)));
+    let all: f64 = known.clone().map(|(_, weight, _)| weight).sum();
+    let mut reasons: Vec<Reason> = known
+        .map(|(one, weight, score)| Reason {
+            text: one.sentence.clone(),
+            weight: (weight / all * (100.0 - score)).round() as u32,
+        })
+        .filter(|reason| reason.weight > 0)
+        .collect();
+    reasons.sort_by_key(|reason| std::cmp::Reverse(reason.weight));
+    reasons.truncate(COMPONENTS_NAMED);
+    Some((
+        Known::is(standing),
+        reasons,
+        RiskOrigin::Health(reading.definition),
+    ))
 }
 
 fn is_inside(state: &SubjectState, program: &str) -> bool {
@@ -248,7 +376,6 @@ pub(super) fn renewal_at(state: &SubjectState) -> Known<Timestamp> {
 mod tests {
     use super::super::usage::Use;
     use super::*;
-    use tenure_core::id::{AccountId, SubjectId};
 
     const NOW: Timestamp = Timestamp(200 * DAY_MS);
 
@@ -284,6 +411,39 @@ mod tests {
         assert_eq!(standing(&found), Standing::AtRisk);
         assert!(found[1].text.contains("renews in 10 days"), "{found:?}");
         assert!(reasons(&customer, &used(&[1, 2, 3]), NOW).is_empty());
+    }
+
+    #[test]
+    fn a_learned_probability_is_told_against_the_rate_of_all_and_with_what_raises_it() {
+        let learned = |probability| LearnedRisk {
+            score: Score {
+                version: 3,
+                at: NOW,
+                probability,
+                base_log_odds: -2.0,
+                reasons: [("week against month", 1.5), ("plan", -0.5), ("mrr", 0.5)]
+                    .map(|(feature, log_odds)| crate::risk::Weighed {
+                        feature: feature.to_owned(),
+                        value: Some("0.2".to_owned()),
+                        log_odds,
+                    })
+                    .to_vec(),
+                other_log_odds: 0.0,
+            },
+            horizon_days: 60,
+            trained_at: NOW,
+            roc_auc: (0.9, 0.85, 0.95),
+            rate: 0.1,
+        };
+        let (standing, reasons, _) = by_model(learned(0.31));
+        assert_eq!(standing.value, Some(Standing::AtRisk));
+        let told: Vec<(&str, u32)> = reasons
+            .iter()
+            .map(|reason| (reason.text.as_str(), reason.weight))
+            .collect();
+        assert_eq!(told, [("week against month: 0.2", 75), ("mrr: 0.2", 25)]);
+        assert_eq!(by_model(learned(0.2)).0.value, Some(Standing::Watch));
+        assert_eq!(by_model(learned(0.1)).0.value, Some(Standing::Healthy));
     }
 
     #[test]

@@ -28,6 +28,9 @@ pub trait JobKind: Send + Sync {
 
 /// Every kind there is.
 static KINDS: &[&dyn JobKind] = &[
+    &crate::backtest::BacktestJob,
+    &crate::risk::TrainRisk,
+    &crate::risk::RescoreRisk,
     &crate::erasure::ErasureKind,
     #[cfg(test)]
     &super::tests::Count,

@@ -165,6 +165,26 @@ impl World {
         self.call(id, user, kind);
     }
 
+    /// An event of the past, as an import tells it.
+    pub(crate) fn import(&self, id: &str, user: &str, event: &str, at: Timestamp) {
+        let salt = self.node.salt();
+        let call = Call {
+            event_id: event_id(salt, id),
+            kind: CallKind::Track {
+                name: event.into(),
+                properties: "{}".into(),
+            },
+            user: Some(Name::new(salt, IdentifierKind::UserId, user)),
+            anonymous: None,
+            email: None,
+            account: None,
+            occurred_at: Some(at),
+            historical: true,
+        };
+        self.node.writer().ingest_and_wait(vec![call]).unwrap();
+        self.run();
+    }
+
     pub(crate) fn identify(&self, user: &str) {
         let email = format!("{user}@example.com");
         let traits = vec![("email".into(), Some(email.as_str().into()))];

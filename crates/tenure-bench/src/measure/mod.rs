@@ -6,6 +6,7 @@ pub(crate) mod ingest;
 pub(crate) mod latency;
 pub(crate) mod mails;
 pub(crate) mod memory;
+pub(crate) mod reads;
 pub(crate) mod resume;
 
 use std::path::{Path, PathBuf};

@@ -104,7 +104,9 @@ macro_rules! conformance_suite {
             records:
                 a_record_is_replaced_taken_out_and_expired
                 records_are_paged_by_key_in_both_directions
-                decisions_are_numbered_in_the_order_of_their_commits;
+                decisions_are_numbered_in_the_order_of_their_commits
+                decisions_are_found_whatever_the_order_of_their_instants
+                decisions_about_the_erased_stay_without_the_person;
             audit:
                 the_audit_trail_has_no_gaps
                 the_audit_trail_is_filtered_and_paged_newest_first;

@@ -1,10 +1,13 @@
 //! Records of the shell, and decisions in the order of their commits.
 
+use tenure_core::decision::Decision;
+use tenure_core::id::PersonId;
 use tenure_core::time::Timestamp;
 
-use super::sample::{commit, decision};
+use super::sample::{account, commit, decision, person};
 use super::{Fresh, walk};
-use crate::query::RecordFilter;
+use crate::batch::Erased;
+use crate::query::{DecisionFilter, RecordFilter, instant_cursor};
 use crate::row::Record;
 use crate::{Batch, Store};
 
@@ -111,4 +114,106 @@ pub fn decisions_are_numbered_in_the_order_of_their_commits(fresh: &mut dyn Fres
     assert_eq!(numbered(0, 10), [(1, 5), (2, 1), (3, 2), (4, 9)]);
     assert_eq!(numbered(1, 2), [(2, 1), (3, 2)]);
     assert_eq!(numbered(4, 10), []);
+}
+
+/// Decisions of twelve subjects by three programs, with instants in no order and of few values.
+fn scattered(from: u64, until: u64) -> Vec<Decision> {
+    let decisions = (from..until).map(|number| {
+        let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+        Decision {
+            subject: match mixed % 12 {
+                other @ 0..=2 => account(other.into()),
+                other => person(other.into()),
+            },
+            program: ["a", "b", "c"][(mixed / 12 % 3) as usize].into(),
+            ..decision(u128::from(mixed) << 8, (mixed / 36 % 50) as i64)
+        }
+    });
+    decisions.collect()
+}
+
+fn commit_decisions(store: &dyn Store, decisions: Vec<Decision>) {
+    let batch = Batch {
+        decisions,
+        ..Batch::default()
+    };
+    commit(store, &batch);
+}
+
+fn listed(store: &dyn Store, filter: &DecisionFilter) -> Vec<Decision> {
+    walk(
+        |page| store.decisions(filter, page).unwrap(),
+        |row| instant_cursor(row.at, row.id),
+    )
+}
+
+fn assert_listed(store: &dyn Store, mut all: Vec<Decision>) {
+    all.sort_by_key(|row| std::cmp::Reverse((row.at, row.id)));
+    all.dedup_by_key(|row| (row.at, row.id));
+    let subjects = [None, Some(person(5)), Some(person(0)), Some(account(1))];
+    for subject in subjects {
+        for program in [None, Some("a"), Some("c"), Some("none")] {
+            let filter = DecisionFilter {
+                subject,
+                program: program.map(Into::into),
+                outcome: None,
+            };
+            let wanted = all.iter().filter(|row| filter.admits(row));
+            let wanted: Vec<Decision> = wanted.cloned().collect();
+            assert_eq!(listed(store, &filter), wanted);
+        }
+    }
+    assert_eq!(store.check().unwrap(), [""; 0]);
+}
+
+pub fn decisions_are_found_whatever_the_order_of_their_instants(fresh: &mut dyn Fresh) {
+    // Commits of many sizes, of which some tell again what was told.
+    for (from, until) in [(0, 150), (150, 151), (140, 160), (160, 300), (0, 301)] {
+        commit_decisions(fresh.store(), scattered(from, until));
+        assert_listed(fresh.store(), scattered(0, until));
+    }
+    fresh.reopen();
+    assert_listed(fresh.store(), scattered(0, 301));
+    commit_decisions(fresh.store(), scattered(300, 350));
+    assert_listed(fresh.store(), scattered(0, 350));
+}
+
+pub fn decisions_about_the_erased_stay_without_the_person(fresh: &mut dyn Fresh) {
+    let until = Timestamp(30);
+    let redacted = |decisions: Vec<Decision>| -> Vec<Decision> {
+        let left = decisions.into_iter().map(|decision| {
+            let is_erased = decision.subject == person(5) && decision.at <= until;
+            if is_erased {
+                decision.redacted()
+            } else {
+                decision
+            }
+        });
+        left.collect()
+    };
+    commit_decisions(fresh.store(), scattered(0, 200));
+    let before = fresh.store().decisions_from(0, 1_000).unwrap();
+    let batch = Batch {
+        decisions: scattered(180, 250),
+        erased: vec![Erased {
+            person: PersonId(5),
+            until,
+            until_position: 0,
+        }],
+        ..Batch::default()
+    };
+    commit(fresh.store(), &batch);
+    assert_listed(fresh.store(), redacted(scattered(0, 250)));
+    fresh.reopen();
+    let store = fresh.store();
+    assert_listed(store, redacted(scattered(0, 250)));
+    let after = store.decisions_from(0, before.len()).unwrap();
+    let places = |all: &[(u64, Decision)]| -> Vec<_> {
+        let places = all.iter().map(|(number, row)| (*number, row.at, row.id));
+        places.collect()
+    };
+    assert_eq!(places(&after), places(&before), "numbers and places stay");
+    commit_decisions(store, scattered(250, 300));
+    let late = scattered(250, 300);
+    assert_listed(store, [redacted(scattered(0, 250)), late].concat());
 }

@@ -10,6 +10,7 @@ use super::apply::show_refusal;
 use crate::client::{Client, Remote};
 use crate::failure::Usage;
 use crate::files;
+use crate::job;
 use crate::output;
 
 /// Test definitions on your own past: replay the log under them, and compare whom they would have named with what came.
@@ -52,7 +53,8 @@ pub(crate) fn run(args: &Backtest) -> Result<()> {
         "outcome": args.outcome,
     });
     let client = Client::new(&args.remote)?;
-    let answer = client.post("backtest", &body).map_err(show_refusal)?;
+    let started = client.post("backtests", &body).map_err(show_refusal)?;
+    let answer = job::wait(&client, &started, "replaying")?;
     if args.json {
         output::json(&answer);
         return Ok(());
@@ -67,7 +69,7 @@ pub(crate) fn run(args: &Backtest) -> Result<()> {
 }
 
 /// Days of `365d`.
-fn days(option: &str, text: &str) -> Result<u32> {
+pub(super) fn days(option: &str, text: &str) -> Result<u32> {
     let digits = text.strip_suffix('d').unwrap_or(text);
     let days = digits
         .parse()

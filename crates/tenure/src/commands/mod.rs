@@ -26,6 +26,8 @@ pub(crate) mod login;
 pub(crate) mod messages;
 pub(crate) mod programs;
 pub(crate) mod restore;
+pub(crate) mod results;
+pub(crate) mod risk;
 pub(crate) mod secrets;
 pub(crate) mod serve;
 pub(crate) mod settings;
@@ -52,6 +54,8 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Diff(args) => diff::run(&args),
         Command::Validate(args) => validate::run(&args),
         Command::Test(args) => test::run(&args),
+        Command::Results(args) => results::run(&args),
+        Command::Risk(args) => risk::run(&args),
         Command::Why(args) => why::run(&args),
         Command::Backtest(args) => backtest::run(&args),
         Command::Health(args) => health::run(&args),

@@ -11,6 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 use include_dir::{Dir, include_dir};
+use tenure_app::access::secret::{self, Seeded};
+use tenure_app::access::users::NewUser;
+use tenure_app::access::{Actor, Role};
 use tenure_app::clock::Clock;
 use tenure_app::publish::PublishRequest;
 use tenure_core::define::SourceFile;
@@ -25,6 +28,11 @@ use player::Player;
 
 /// The programs that come with Tenure.
 static PROGRAMS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../programs");
+
+/// Whom the demo is signed in to as.
+const OWNER_EMAIL: &str = "dana@example.com";
+/// Length of the owner's password: 96 random bits.
+const PASSWORD_CHARS: usize = 16;
 
 /// What a demo is to be like.
 pub(crate) struct Demo {
@@ -69,12 +77,14 @@ pub(crate) fn run(demo: &Demo) -> Result<()> {
     let clock = Arc::new(FastClock::new(SystemClock.now(), demo.speed));
     let server = Server::open(&data, &settings, Arc::<FastClock>::clone(&clock))?;
     publish(&server)?;
+    let password = add_owner(&server)?;
     let player = Player::load(server.node(), demo.seed, demo.account_count)?;
     clock.start();
     greet(
         &server,
         &credentials.write_key,
         &credentials.api_token,
+        &password,
         &outbox,
     );
     let stopping = Arc::new(AtomicBool::new(false));
@@ -124,10 +134,29 @@ fn collect(folder: &Dir<'_>, files: &mut Vec<SourceFile>) {
     }
 }
 
-fn greet(server: &Server, write_key: &str, token: &str, outbox: &Path) {
+/// Adds somebody to sign in to the console as; gives the password.
+fn add_owner(server: &Server) -> Result<String> {
+    let random = Seeded::new(&crate::commands::users::seed()?);
+    let password = secret::secret("", &random)[..PASSWORD_CHARS].to_owned();
+    let owner = NewUser {
+        email: OWNER_EMAIL.to_owned(),
+        name: "Dana Osei".to_owned(),
+        role: Role::Owner,
+        password: Some(password.clone()),
+        owner: Some("dana".to_owned()),
+    };
+    server
+        .node()
+        .registrar(&random)
+        .create_user(owner, &Actor::command())
+        .context("the owner of the demo company cannot be added")?;
+    Ok(password)
+}
+
+fn greet(server: &Server, write_key: &str, token: &str, password: &str, outbox: &Path) {
     let url = server.url();
     output::line(format!(
-        "\nThe demo company lives at {url}\n\n  export TENURE_URL={url}\n  export TENURE_TOKEN={token}\n  tenure accounts list\n  tenure programs list\n\n\
+        "\nThe demo company lives at {url}\n\n  sign in as  {OWNER_EMAIL}\n  password    {password}\n\n  export TENURE_URL={url}\n  export TENURE_TOKEN={token}\n  tenure accounts list\n  tenure programs list\n\n\
          write key  {write_key}\ne-mails    {}\n\nStop with Ctrl-C. E-mails as they leave:\n",
         outbox.display()
     ));
