@@ -5,7 +5,7 @@ const args = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run
 
 export default defineConfig({
   testDir: 'e2e',
-  timeout: 60_000,
+  timeout: 150_000,
   workers: 1,
   forbidOnly: true,
   reporter: 'list',

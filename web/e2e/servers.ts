@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 
 const BINARY = resolve(process.env.TENURE_BIN ?? '../target/release/tenure');
 /** Most time until a server answers, in milliseconds. */
-const START_MS = 60_000;
+const START_MS = 120_000;
 
 export interface Server {
   url: string;
@@ -40,7 +40,7 @@ function said(child: ChildProcess, wanted: RegExp[]): Promise<string[]> {
 /** The demo company, small and quick. */
 export async function demo(): Promise<Server> {
   const folder = mkdtempSync(join(tmpdir(), 'tenure-console-'));
-  const args = ['demo', '--dir', join(folder, 'data'), '--accounts', '30', '--speed', '5000', '--listen', '127.0.0.1:0'];
+  const args = ['demo', '--dir', join(folder, 'data'), '--accounts', '12', '--speed', '5000', '--listen', '127.0.0.1:0'];
   const child = spawn(BINARY, args, { env: clean() });
   const patterns = [/lives at (http:\S+)/, /sign in as\s+(\S+)/, /password\s+(\S+)/, /TENURE_TOKEN=(\S+)/, /write key\s+(\S+)/];
   const [url = '', email = '', password = '', token = '', writeKey = ''] = await said(child, patterns);

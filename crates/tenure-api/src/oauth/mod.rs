@@ -20,8 +20,8 @@ use tenure_app::node::Node;
 use crate::ApiState;
 use crate::caller::{Caller, text};
 use form::{Form, credentials};
-pub use setup::SetUp;
 pub(crate) use pages::{cookie as session_cookie, signed_in};
+pub use setup::SetUp;
 
 /// The routes. None of them is under the guard of the JSON API: each sees to its own.
 pub(crate) fn routes(state: ApiState) -> Router {
