@@ -30,7 +30,7 @@ const MAX_DAYS: u32 = 3_660;
 /// the moment of the import.
 const MAX_IMPORTED: usize = 3_000_000;
 /// Progress is told after so many entries.
-const TOLD_EVERY: u64 = 20_000;
+const TOLD_EVERY: u64 = 500;
 
 /// What is to be tested.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -162,7 +162,7 @@ impl Node {
         progress: Progress<'_>,
     ) -> Result<(), AppError> {
         let end = self.store().log_end()?;
-        let imported = self.imported(until)?;
+        let imported = self.imported(until, progress)?;
         let is_sorted = imported.is_some();
         let mut imported = imported.unwrap_or_default().into_iter().peekable();
         let mut done = 0;
@@ -191,9 +191,17 @@ impl Node {
     }
 
     /// Imported history in the order in which it occurred, each as if it was received then; `None` if it is too much.
-    fn imported(&self, until: Timestamp) -> Result<Option<Vec<Entry<'static>>>, AppError> {
+    fn imported(
+        &self,
+        until: Timestamp,
+        progress: Progress<'_>,
+    ) -> Result<Option<Vec<Entry<'static>>>, AppError> {
+        let end = self.store().log_end()?;
         let mut found = Some(Vec::new());
         self.read_entries(until, &mut |entry| {
+            if entry.position % TOLD_EVERY == 0 {
+                progress(0, end)?;
+            }
             let Some(kept) = found.as_mut().filter(|_| is_historical(&entry.body)) else {
                 return Ok(());
             };

@@ -245,7 +245,7 @@ fn twilios_receipts_settle_the_message_in_any_order_and_once() {
         .node
         .connectors()
         .take_opened("texts", Carrier::new("twilio"));
-    world.traits("ada", &[("phone", "+436601234567")]);
+    world.traits("ada", &[("phone", "+436601234567"), ("first_name", "Ada")]);
     world.track("e1", "ada", "trial_ends", "{}");
     let message = || world.messages().into_iter().next().unwrap();
     assert_eq!(message().state, MessageState::Sent);

@@ -282,6 +282,8 @@ fn secrets_of_a_file_are_sealed_once_and_the_file_is_gone() {
     std::fs::write(&file, "[crm]\ntoken = \"hush-hush\"\n").unwrap();
     let served = Served::start(data.to_str().unwrap());
     assert!(!file.exists());
+    // It answers, so it hears the signal, too.
+    ureq::get(format!("{}/healthz", served.url)).call().unwrap();
     let key = std::fs::metadata(data.join("secret-key")).unwrap();
     assert_eq!(key.permissions().mode() & 0o777, 0o600);
     assert_eq!(served.stop(), Some(0));

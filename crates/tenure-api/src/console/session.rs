@@ -57,12 +57,7 @@ impl Shown {
             owner: user.owner.clone(),
             one_time_codes: user.has_one_time_codes(),
             own_accounts_only: user.role.own_accounts_only(),
-            scopes: user
-                .role
-                .scopes()
-                .iter()
-                .map(Scope::as_str)
-                .collect(),
+            scopes: user.role.scopes().iter().map(Scope::as_str).collect(),
             csrf: csrf_token(secret),
         }
     }

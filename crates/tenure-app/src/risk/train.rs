@@ -189,7 +189,7 @@ impl Node {
                 }
             }
             from = next;
-            progress(from - 1, end)?;
+            progress(end.min(from - 1), end)?;
         }
         Ok(known)
     }

@@ -265,7 +265,12 @@ impl Worker {
         }
         drop(self.leave(entry, id, person));
         let subject = SubjectId::Person(person);
-        self.roots.get_mut(id).timeline.forget(subject);
+        let timeline = &mut self.roots.get_mut(id).timeline;
+        timeline.forget(subject);
+        // Makes the root changed, though no state is: a checkpoint must come to the erasure, which
+        // its job waits for, also when nothing else happens.
+        timeline.push(id.0, entry.position);
+        self.roots.touched(id, entry.position);
         if let Some(overlay) = &mut self.overlay {
             drop(overlay.take(subject));
         }

@@ -235,8 +235,8 @@ fn run_add(add: &Add) -> Result<()> {
         output::json(&answer);
     } else {
         output::line(format!(
-            "{} is set up; give its secrets with `tenure connectors secret {}`, then run `tenure connectors test {}`",
-            add.name, add.name, add.name
+            "{name} is set up; give its secrets with `tenure connectors secret {name} SETTING`, then run `tenure connectors test {name}`",
+            name = add.name
         ));
     }
     Ok(())
