@@ -1,5 +1,5 @@
-/** Servers to test against: the shipped binary with the demo company, or with an empty workspace. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+/** Servers to test against: the shipped binary with the demo company. */
+import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -7,6 +7,10 @@ import { join, resolve } from 'node:path';
 const BINARY = resolve(process.env.TENURE_BIN ?? '../target/release/tenure');
 /** Most time until a server answers, in milliseconds. */
 const START_MS = 120_000;
+
+/** So many entries of lag are none; how often it is looked at, in milliseconds. */
+const LAG_ENTRIES_MAX = 100;
+const LOOK_MS = 250;
 
 export interface Server {
   url: string;
@@ -40,23 +44,24 @@ function said(child: ChildProcess, wanted: RegExp[]): Promise<string[]> {
 /** The demo company, small and quick. */
 export async function demo(): Promise<Server> {
   const folder = mkdtempSync(join(tmpdir(), 'tenure-console-'));
-  const args = ['demo', '--dir', join(folder, 'data'), '--accounts', '12', '--speed', '5000', '--listen', '127.0.0.1:0'];
+  const args = ['demo', '--dir', join(folder, 'data'), '--accounts', '12', '--speed', '300', '--listen', '127.0.0.1:0'];
   const child = spawn(BINARY, args, { env: clean() });
   const patterns = [/lives at (http:\S+)/, /sign in as\s+(\S+)/, /password\s+(\S+)/, /TENURE_TOKEN=(\S+)/, /write key\s+(\S+)/];
   const [url = '', email = '', password = '', token = '', writeKey = ''] = await said(child, patterns);
+  await caughtUp(url, token);
   return { url, email, password, token, writeKey, folder, stop: stopper(child, folder) };
 }
 
-/** An empty workspace with one owner. */
-export async function empty(settings: Record<string, string> = {}): Promise<Server> {
-  const folder = mkdtempSync(join(tmpdir(), 'tenure-console-'));
-  const data = join(folder, 'data');
-  const keys = JSON.parse(execFileSync(BINARY, ['init', '--data', data, '--json'], { env: clean() }).toString()) as { write_key: string; api_token: string };
-  const [email, password] = ['ana@example.com', 'correct horse battery'];
-  execFileSync(BINARY, ['users', 'add', email, '--name', 'Ana', '--role', 'owner', '--data', data], { env: clean(), input: password });
-  const child = spawn(BINARY, ['serve', '--data', data, '--listen', '127.0.0.1:0'], { env: { ...clean(), ...settings } });
-  const [url = ''] = await said(child, [/(http:\/\/127\.0\.0\.1:\d+)/]);
-  return { url, email, password, token: keys.api_token, writeKey: keys.write_key, folder, stop: stopper(child, folder) };
+/** The engine has applied the company's history: what is published comes into force at once. */
+async function caughtUp(url: string, token: string): Promise<void> {
+  const until = Date.now() + START_MS;
+  while (Date.now() < until) {
+    const answer = await fetch(`${url}/api/v1/workspace`, { headers: { authorization: `Bearer ${token}` } });
+    const { lag } = (await answer.json()) as { lag: number };
+    if (lag <= LAG_ENTRIES_MAX) return;
+    await new Promise((next) => setTimeout(next, LOOK_MS));
+  }
+  throw new Error('the engine does not catch up');
 }
 
 function clean(): NodeJS.ProcessEnv {

@@ -29,6 +29,7 @@ test('somebody signs in, finds an account, and signs out', async ({ page }) => {
 
 test('the command palette leads to a page', async ({ page }) => {
   await signIn(page, server);
+  await page.waitForLoadState('networkidle');
   await page.keyboard.press('Control+k');
   await page.getByPlaceholder('Go to or find…').fill('accou');
   await page.keyboard.press('ArrowDown');

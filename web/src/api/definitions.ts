@@ -41,9 +41,19 @@ export function useCheck(file: SourceFile) {
 
 export type OnPublish = 'keep' | 'migrate' | 'exit';
 
-/** Publishes one file. */
-export const publish = (file: SourceFile, onPublish: Record<string, OnPublish> = {}) =>
-  send<{ version: number }>('POST', '/api/v1/definitions/apply', { files: [file], on_publish: onPublish });
+/** How often it is asked whether the engine works by a new plan, in milliseconds, and how many times. */
+const IN_FORCE_MS = 400;
+const IN_FORCE_LOOKS = 100;
+
+/** Publishes one file; done when the engine works by it. */
+export async function publish(file: SourceFile, onPublish: Record<string, OnPublish> = {}): Promise<void> {
+  const { version } = await send<{ version: number }>('POST', '/api/v1/definitions/apply', { files: [file], on_publish: onPublish });
+  for (let look = 0; look < IN_FORCE_LOOKS; look += 1) {
+    const workspace = await read(api.GET('/api/v1/workspace'));
+    if ((workspace.plan ?? 0) >= version) return;
+    await new Promise((next) => setTimeout(next, IN_FORCE_MS));
+  }
+}
 
 export interface AudienceCount {
   checked_count: number;

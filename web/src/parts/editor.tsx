@@ -83,6 +83,8 @@ export default function Editor({ label, value, onChange, language = 'condition',
       EditorView.contentAttributes.of({ 'aria-label': label }),
     ];
     view.current = new EditorView({ parent: box.current, state: EditorState.create({ doc: first.current, extensions }) });
+    // Whoever uses the keyboard alone scrolls, too.
+    view.current.scrollDOM.tabIndex = 0;
     return () => view.current?.destroy();
   }, [label, language, isDark, height]);
   useEffect(() => {

@@ -2,7 +2,7 @@
 //! so they are all in memory and written through.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicI64, AtomicUsize};
 
 use parking_lot::{Mutex, RwLock};
 use serde::de::DeserializeOwned;
@@ -14,6 +14,7 @@ use tenure_store::{Page, Store, StoreError};
 
 use super::role::Role;
 use super::scope::Scopes;
+use super::users::SESSION_MS;
 
 /// Collections of records.
 pub(super) mod collection {
@@ -142,6 +143,8 @@ pub struct Access {
     pub(super) changing: Mutex<()>,
     /// How many passwords are being looked at.
     pub(super) hashing_count: AtomicUsize,
+    /// For how long a session lasts, by the node's clock.
+    pub(super) session_ms: AtomicI64,
 }
 
 impl Access {
@@ -169,6 +172,7 @@ impl Access {
             directory: RwLock::new(directory),
             changing: Mutex::new(()),
             hashing_count: AtomicUsize::new(0),
+            session_ms: AtomicI64::new(SESSION_MS),
         })
     }
 }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result};
 use include_dir::{Dir, include_dir};
 use tenure_app::access::secret::{self, Seeded};
-use tenure_app::access::users::NewUser;
+use tenure_app::access::users::{NewUser, SESSION_MS};
 use tenure_app::access::{Actor, Role};
 use tenure_app::clock::Clock;
 use tenure_app::publish::PublishRequest;
@@ -77,6 +77,9 @@ pub(crate) fn run(demo: &Demo) -> Result<()> {
     let clock = Arc::new(FastClock::new(SystemClock.now(), demo.speed));
     let server = Server::open(&data, &settings, Arc::<FastClock>::clone(&clock))?;
     publish(&server)?;
+    // A working day of whoever looks at the demo, not of its customers.
+    let session_ms = (SESSION_MS as f64 * demo.speed.max(1.0)) as i64;
+    server.node().access().set_session_ms(session_ms);
     let password = add_owner(&server)?;
     let player = Player::load(server.node(), demo.seed, demo.account_count)?;
     clock.start();
