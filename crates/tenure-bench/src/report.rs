@@ -211,7 +211,7 @@ mod tests {
         let mut figures = Figures::default();
         figures.set("latency_ms_p99", 12.3456);
         let json = figures.to_json();
-        assert_eq!(json.as_object().unwrap().len(), 12);
+        assert_eq!(json.as_object().unwrap().len(), 14);
         assert_eq!(json["latency_ms_p99"], 12.35);
         assert_eq!(json["idle_rss_mb"], Value::Null);
     }

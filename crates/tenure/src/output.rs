@@ -28,6 +28,12 @@ pub(crate) fn line(text: impl AsRef<str>) {
     }
 }
 
+/// Prints what a server has to say. It serves on when nobody reads it any more.
+pub(crate) fn announce(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}
+
 /// Prints a JSON document.
 pub(crate) fn json(value: &Value) {
     line(serde_json::to_string_pretty(value).unwrap_or_default());

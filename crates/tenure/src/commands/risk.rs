@@ -47,6 +47,10 @@ struct Train {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tenure risk show
+  tenure risk show acme --json")]
 struct Show {
     /// A customer, by the id your systems use
     customer: Option<String>,

@@ -29,9 +29,8 @@ pub(crate) fn run(args: &Serve) -> Result<()> {
     let settings = Settings::load(&args.data, &args.settings)?;
     logs::start(&settings)?;
     let mut server = Server::open(&args.data, &settings, Arc::new(SystemClock))?;
-    // In one piece: who reads only the first line may have gone before a second one is written.
     let setup = server.offer_setup()?;
-    output::line(format!(
+    output::announce(&format!(
         "tenure {} listens on {}{}",
         env!("CARGO_PKG_VERSION"),
         server.url(),
