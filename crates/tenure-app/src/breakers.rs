@@ -2,8 +2,10 @@
 //! else.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use parking_lot::Mutex;
+use tenure_connectors::Outcome;
 use tenure_connectors::webhook::{Attempt, PreparedWebhook};
 use tenure_core::time::{SECOND_MS, Timestamp};
 
@@ -14,6 +16,9 @@ use crate::telemetry;
 const MAX_DESTINATIONS: usize = 2_000;
 /// How long others wait while one attempt finds out, in milliseconds.
 const PROBE_MS: i64 = 15 * SECOND_MS;
+
+/// Statuses that say that a server cannot do its work. Codes above are a provider's own words for a refusal.
+const SERVER_FAULTS: Range<u16> = 500..1_000;
 
 /// How a breaker stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -43,6 +48,30 @@ pub struct BreakerView {
 /// The name of the breaker of a webhook's receiver.
 pub fn breaker_of(webhook: &PreparedWebhook) -> String {
     format!("webhook:{}", webhook.destination())
+}
+
+/// What an attempt says about its destination. An answer closes the breaker, were it a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sign {
+    /// It is there.
+    Answered,
+    /// It is not, or cannot do its work.
+    Away,
+}
+
+impl Sign {
+    /// What an attempt says; `None` if nothing was asked.
+    pub fn of(attempt: &Attempt) -> Option<Self> {
+        match &attempt.outcome {
+            // Our own count of its rate held it back.
+            Outcome::NotSent { .. } if attempt.retry_after_ms.is_some() => None,
+            Outcome::NotSent { .. } | Outcome::Unknown { .. } => Some(Self::Away),
+            // The connector cannot do this.
+            Outcome::Rejected { code: 0, .. } => None,
+            Outcome::Rejected { code, .. } if SERVER_FAULTS.contains(code) => Some(Self::Away),
+            Outcome::Rejected { .. } | Outcome::Accepted { .. } => Some(Self::Answered),
+        }
+    }
 }
 
 /// The breakers of many destinations. Those that answer are not remembered.
@@ -76,15 +105,16 @@ impl Breakers {
         }
     }
 
-    /// Notes what an attempt at a webhook led to: an answer below 500 closes the breaker, anything
-    /// else counts against it.
-    pub fn note(&self, name: &str, attempt: &Attempt, now: Timestamp) {
-        if attempt.status().is_some_and(|status| status < 500) {
-            if self.answered(name) {
-                telemetry::breaker_closed(name);
+    /// Notes what an attempt says about its destination.
+    pub fn note(&self, name: &str, sign: Option<Sign>, now: Timestamp) {
+        match sign {
+            Some(Sign::Answered) if self.answered(name) => telemetry::breaker_closed(name),
+            Some(Sign::Away) => {
+                if let Some(pause_ms) = self.failed(name, now) {
+                    telemetry::breaker_opened(name, pause_ms);
+                }
             }
-        } else if let Some(pause_ms) = self.failed(name, now) {
-            telemetry::breaker_opened(name, pause_ms);
+            _ => {}
         }
     }
 

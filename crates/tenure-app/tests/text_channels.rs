@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tenure_app::access::Actor;
+use tenure_app::breakers::BreakerState;
 use tenure_app::call::{Call, CallKind, Name, event_id};
 use tenure_app::connectors::{Config, ConnectorSecrets};
 use tenure_app::dispatch::DispatchSettings;
@@ -114,7 +115,7 @@ impl Connector for Carrier {
             let text = write.fields["text"].as_str().unwrap().to_owned();
             self.texts.lock().push((write.key.clone(), text));
             let accepted = Outcome::Accepted {
-                response: "201".into(),
+                response: "accepted".into(),
                 queue_id: None,
             };
             Attempt {
@@ -162,6 +163,21 @@ fn a_text_message_goes_to_the_telephone_once_with_the_text_of_the_template() {
     assert_eq!(texts, [expected]);
     assert_eq!(world.state(), MessageState::Sent);
     assert_eq!(world.fact_names(), ["message_sent"]);
+}
+
+#[test]
+fn what_a_provider_takes_or_refuses_never_opens_its_breaker() {
+    let (world, carrier) = world_with("sms", "twilio");
+    for (outcome, name) in [(None, "taken"), (Some(refused(21_211)), "refused")] {
+        *carrier.answer.lock() = outcome;
+        for number in 0..7 {
+            world.track(&format!("{name}-{number}"), "ada", "trial_ends", "{}");
+        }
+    }
+    assert_eq!(carrier.texts.lock().len(), 14);
+    let open = world.node.breakers().into_iter();
+    let open = open.filter(|view| view.state != BreakerState::Closed);
+    assert_eq!(open.count(), 0);
 }
 
 #[test]

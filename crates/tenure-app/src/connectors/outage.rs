@@ -3,24 +3,14 @@
 
 use std::sync::Arc;
 
-use tenure_connectors::Outcome;
 use tenure_connectors::provider::{Fault, Pushed};
-use tenure_connectors::webhook::Attempt;
 
 use super::{Connectors, lists, pull};
-use crate::breakers::Breakers;
+use crate::breakers::{Breakers, Sign};
 use crate::error::AppError;
-use crate::telemetry;
 
 /// What the breakers of connectors are named by, before the connector's name.
 pub(crate) const BREAKER_PREFIX: &str = "connector:";
-
-/// What an attempt says about the provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sign {
-    Answered,
-    Away,
-}
 
 impl Connectors {
     /// The breakers that connectors, webhooks and text channels share.
@@ -47,7 +37,7 @@ impl Connectors {
             name,
             match asked {
                 Ok(_) => Some(Sign::Answered),
-                Err(fault) => sign(&fault.attempt()),
+                Err(fault) => Sign::of(&fault.attempt()),
             },
         );
     }
@@ -55,7 +45,7 @@ impl Connectors {
     /// Notes whether the provider answered while it was written to.
     pub(super) fn note_pushed(&self, name: &str, pushed: &[Pushed]) {
         let signs = pushed.iter().filter_map(|pushed| match pushed {
-            Pushed::Attempted { attempt } => sign(attempt),
+            Pushed::Attempted { attempt } => Sign::of(attempt),
             _ => None,
         });
         // One request that was lost counts for more than others that were answered before it.
@@ -63,18 +53,7 @@ impl Connectors {
     }
 
     fn note(&self, name: &str, sign: Option<Sign>) {
-        let breaker = breaker(name);
-        match sign {
-            Some(Sign::Answered) if self.breakers.answered(&breaker) => {
-                telemetry::breaker_closed(&breaker);
-            }
-            Some(Sign::Away) => {
-                if let Some(pause_ms) = self.breakers.failed(&breaker, self.clock.now()) {
-                    telemetry::breaker_opened(&breaker, pause_ms);
-                }
-            }
-            _ => {}
-        }
+        self.breakers.note(&breaker(name), sign, self.clock.now());
     }
 
     /// Lets what waits after failures of a connector be tried at once.
@@ -104,17 +83,4 @@ impl Connectors {
 
 fn breaker(name: &str) -> String {
     format!("{BREAKER_PREFIX}{name}")
-}
-
-/// What came of an attempt, as far as it tells whether the provider is there.
-fn sign(attempt: &Attempt) -> Option<Sign> {
-    match &attempt.outcome {
-        // Our own count of its rate held it back.
-        Outcome::NotSent { .. } if attempt.retry_after_ms.is_some() => None,
-        Outcome::NotSent { .. } | Outcome::Unknown { .. } => Some(Sign::Away),
-        // Nothing was asked: the connector cannot do this.
-        Outcome::Rejected { code: 0, .. } => None,
-        Outcome::Rejected { code, .. } if *code >= 500 => Some(Sign::Away),
-        Outcome::Rejected { .. } | Outcome::Accepted { .. } => Some(Sign::Answered),
-    }
 }

@@ -27,7 +27,7 @@ use tenure_store::batch::MessageUpdate;
 use tenure_store::row::{Message, MessageState};
 use tenure_store::{Batch, Store};
 
-use crate::breakers::{BreakerView, Breakers};
+use crate::breakers::{BreakerView, Breakers, Sign};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::connectors::Connectors;
@@ -323,7 +323,8 @@ impl Dispatcher {
         };
         // One receiver that is away says nothing about the others: each has its own breaker.
         if let Some(name) = &guard {
-            self.receivers.note(name, &attempt, self.clock.now());
+            let sign = Sign::of(&attempt);
+            self.receivers.note(name, sign, self.clock.now());
         }
         telemetry::attempted(
             &message.intent.channel,

@@ -12,7 +12,7 @@ use super::endpoint::{Cursor, Endpoint, EndpointState, Head};
 use super::log::{DELIVERIES, Delivery, DeliveryOutcome, LETTERS, WebhookLetter};
 use super::schedule::next_attempt;
 use super::{CURSORS, ENDPOINTS, Slot, Webhooks, record};
-use crate::breakers::breaker_of;
+use crate::breakers::{Sign, breaker_of};
 use crate::error::AppError;
 use crate::telemetry;
 use crate::topics::{Source, TopicRecord};
@@ -114,7 +114,8 @@ impl Webhooks {
             },
         };
         let took_ms = begun.elapsed().as_millis() as u64;
-        self.breakers.note(&breaker, &attempt, self.clock.now());
+        self.breakers
+            .note(&breaker, Sign::of(&attempt), self.clock.now());
         self.settle(&errand, &attempt, now, took_ms)?;
         Ok(true)
     }
