@@ -7,14 +7,14 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use tenure_app::access::{Change, Principal, Scope};
-use tenure_app::jobs::{Job, JobState};
+use tenure_app::jobs::JobState;
 use tenure_app::node::Node;
 use tenure_store::Batch;
 use tenure_transfer::export::{Wanted, What};
 use tokio_util::io::ReaderStream;
 
 use super::guard::Who;
-use super::jobs::JobRow;
+use super::jobs::{JobRow, job_of};
 use super::params::{Input, Params};
 use super::{Answer, answer, ask};
 use crate::ApiState;
@@ -99,11 +99,6 @@ fn check_segment(node: &Node, body: &ExportRequest) -> Result<(), Problem> {
     }
 }
 
-fn job_of(node: &Node, id: &str) -> Result<Job, Problem> {
-    let job = node.jobs().job(id).ok().filter(|job| job.kind == EXPORT);
-    job.ok_or_else(|| Problem::not_found("export", id))
-}
-
 /// One export; once it has `succeeded`, its file can be downloaded.
 #[utoipa::path(get, path = "/exports/{export}", params(("export" = String, Path)), responses((status = 200, body = JobRow)))]
 pub(super) async fn show(
@@ -112,7 +107,7 @@ pub(super) async fn show(
     params: Params,
 ) -> Answer<JobRow> {
     params.only(&[])?;
-    answer(&state, move |node| Ok(job_of(node, &id)?.into())).await
+    answer(&state, move |node| Ok(job_of(node, EXPORT, &id)?.into())).await
 }
 
 /// The file of an export.
@@ -142,7 +137,7 @@ fn open(
     principal: &Principal,
     id: &str,
 ) -> Result<(std::fs::File, &'static str, FileFormat), Problem> {
-    let job = job_of(node, id)?;
+    let job = job_of(node, EXPORT, id)?;
     let order: ExportOrder = serde_json::from_value(job.input.clone())
         .map_err(|_| Problem::not_found("file of the export", id))?;
     demand(principal, order.wanted.what)?;

@@ -21,7 +21,7 @@ use tokio_stream::StreamExt;
 use tokio_util::io::ReaderStream;
 
 use super::guard::Who;
-use super::jobs::JobRow;
+use super::jobs::{JobRow, job_of};
 use super::params::{Params, one_more};
 use super::{Answer, Rows, answer, ask};
 use crate::ApiState;
@@ -305,12 +305,7 @@ pub(super) async fn show(
     params: Params,
 ) -> Answer<JobRow> {
     params.only(&[])?;
-    answer(&state, move |node| Ok(job_of(node, &id)?.into())).await
-}
-
-fn job_of(node: &Node, id: &str) -> Result<Job, Problem> {
-    let job = node.jobs().job(id).ok().filter(|job| job.kind == IMPORT);
-    job.ok_or_else(|| Problem::not_found("import", id))
+    answer(&state, move |node| Ok(job_of(node, IMPORT, &id)?.into())).await
 }
 
 /// A row that was not taken.
@@ -340,7 +335,7 @@ pub(super) async fn errors(
         .parse()
         .map_err(|_| Problem::from(StoreError::BadCursor(cursor.chars().take(80).collect())))?;
     answer(&state, move |node| {
-        let job = job_of(node, &id)?;
+        let job = job_of(node, IMPORT, &id)?;
         let path = node.jobs().file(&job.id, REPORT)?;
         let Ok(mut reader) = csv::Reader::from_path(path) else {
             return Ok(Listed::cut(Vec::new(), page.limit, |_: &ImportError| String::new()).into());
@@ -371,7 +366,7 @@ pub(super) async fn report(
 ) -> Result<Response, Problem> {
     params.only(&[])?;
     let file = ask(&state, move |node| {
-        let job = job_of(node, &id)?;
+        let job = job_of(node, IMPORT, &id)?;
         let path = node.jobs().file(&job.id, REPORT)?;
         std::fs::File::open(path).map_err(|_| Problem::not_found("report of the import", &job.id))
     })

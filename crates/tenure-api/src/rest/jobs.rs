@@ -4,12 +4,14 @@ use axum::extract::{Path, State};
 use serde::Serialize;
 use serde_json::Value;
 use tenure_app::jobs::{Job, JobFilter, JobState};
+use tenure_app::node::Node;
+use tenure_app::query::Listed;
 
 use super::guard::Who;
 use super::params::{Input, Nothing, Params, one_more};
 use super::{Answer, Rows, answer};
 use crate::ApiState;
-use tenure_app::query::Listed;
+use crate::problem::Problem;
 
 /// A job.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -55,6 +57,12 @@ impl From<Job> for JobRow {
             asked_by_name: job.asked_by_name,
         }
     }
+}
+
+/// The job of a kind that has this id.
+pub(super) fn job_of(node: &Node, kind: &'static str, id: &str) -> Result<Job, Problem> {
+    let job = node.jobs().job(id).ok().filter(|job| job.kind == kind);
+    job.ok_or_else(|| Problem::not_found(kind, id))
 }
 
 /// Jobs, the latest first. Finished ones are kept for 30 days.
