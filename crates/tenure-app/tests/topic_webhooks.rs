@@ -19,6 +19,7 @@ use tenure_connectors::webhook::{Reach, WebhookSettings};
 use tenure_core::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 use tenure_store::Page;
 use world::World;
+use world::receiver::read_request;
 
 /// How a receiver behaves: a status, or none (it takes the request and closes the connection), or
 /// it never answers.
@@ -52,14 +53,15 @@ impl Receiver {
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
-                let (head, body) = read_request(&mut stream);
+                let request = read_request(&mut stream);
+                let (head, body) = request.split_once("\r\n\r\n").unwrap();
                 tries.fetch_add(1, Ordering::SeqCst);
                 let manner = *manner.lock();
                 match manner {
                     Manner::Status(status) => {
                         if (200..300).contains(&status) {
-                            bodies.lock().push(body);
-                            heads.lock().push(head);
+                            bodies.lock().push(serde_json::from_str(body).unwrap());
+                            heads.lock().push(head.to_ascii_lowercase());
                         }
                         let answer = format!(
                             "HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
@@ -89,26 +91,6 @@ impl Receiver {
 
     fn tries(&self) -> usize {
         self.tries.load(Ordering::SeqCst)
-    }
-}
-
-fn read_request(stream: &mut impl Read) -> (String, Json) {
-    let mut bytes = Vec::new();
-    let mut chunk = [0; 4096];
-    loop {
-        let count = stream.read(&mut chunk).unwrap();
-        bytes.extend_from_slice(&chunk[..count]);
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        let Some((head, body)) = text.split_once("\r\n\r\n") else {
-            assert!(count > 0, "the request ends in its head");
-            continue;
-        };
-        let head = head.to_ascii_lowercase();
-        let length = head.split("content-length: ").nth(1).unwrap();
-        let length: usize = length.lines().next().unwrap().parse().unwrap();
-        if body.len() >= length {
-            return (head, serde_json::from_str(body).unwrap());
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The built binary, called as scripts call it.
 
 use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
@@ -22,6 +23,14 @@ fn run(arguments: &[&str]) -> Output {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A new data folder inside `folder`.
+fn initialised(folder: &Path) -> PathBuf {
+    let data = folder.join("data");
+    let made = run(&["init", "--data", data.to_str().unwrap(), "--json"]);
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    data
 }
 
 /// A served data folder; the process is killed when the test is over.
@@ -245,12 +254,7 @@ fn the_first_owner_is_made_with_the_folder_or_nothing_is() {
 fn a_server_without_users_gives_its_setup_code_to_the_operator_alone() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("data");
-    assert!(
-        run(&["init", "--data", data.to_str().unwrap()])
-            .status
-            .success()
-    );
+    let data = initialised(folder.path());
     let served = Served::start(data.to_str().unwrap());
     let file = data.join("setup-code");
     let mode = std::fs::metadata(&file).unwrap().permissions().mode();
@@ -272,12 +276,7 @@ fn a_server_without_users_gives_its_setup_code_to_the_operator_alone() {
 fn secrets_of_a_file_are_sealed_once_and_the_file_is_gone() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("data");
-    assert!(
-        run(&["init", "--data", data.to_str().unwrap()])
-            .status
-            .success()
-    );
+    let data = initialised(folder.path());
     let file = data.join("connectors.toml");
     std::fs::write(&file, "[crm]\ntoken = \"hush-hush\"\n").unwrap();
     let served = Served::start(data.to_str().unwrap());
@@ -552,11 +551,9 @@ fn nobody_but_its_owner_can_look_into_a_new_data_folder() {
     use std::os::unix::fs::PermissionsExt;
 
     let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("data");
+    let data = initialised(folder.path());
     let name = data.display().to_string();
-    assert!(run(&["init", "--data", &name, "--json"]).status.success());
-    let open_to_others =
-        |path: &std::path::Path| metadata(path).unwrap().permissions().mode() & 0o077;
+    let open_to_others = |path: &Path| metadata(path).unwrap().permissions().mode() & 0o077;
     assert_eq!(open_to_others(&data), 0);
     assert_eq!(open_to_others(&data.join("tenure.db")), 0);
 

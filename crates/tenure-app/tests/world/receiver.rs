@@ -53,7 +53,8 @@ impl Receiver {
     }
 }
 
-fn read_request(stream: &mut impl Read) -> String {
+/// A whole request: head, an empty line, and as much of a body as the head says.
+pub(crate) fn read_request(stream: &mut impl Read) -> String {
     let mut bytes = Vec::new();
     let mut chunk = [0; 4096];
     loop {
