@@ -540,7 +540,7 @@ impl Node {
                     .and_then(|()| self.expire_keys(now))
                     .and_then(|()| self.jobs.expire(now));
                 if let Err(error) = expired.and_then(|()| self.start_risk_jobs()) {
-                    telemetry::webhooks_failed(&error);
+                    telemetry::upkeep_failed(&error);
                 }
             }
             self.dispatcher.rest(MAINTAIN_EVERY);

@@ -106,6 +106,11 @@ pub fn jobs_failed(error: &AppError) {
     tracing::error!(%error, "jobs wait; they are tried again");
 }
 
+/// What is looked after from time to time (what expires, jobs by schedule) could not be.
+pub fn upkeep_failed(error: &AppError) {
+    tracing::error!(%error, "upkeep waits; it is tried again");
+}
+
 /// Pushing of topics could not read or write the store.
 pub fn webhooks_failed(error: &AppError) {
     tracing::error!(%error, "webhooks wait; they are tried again");
