@@ -8,7 +8,7 @@ use tenure_core::backtest::{Backtest, Report, Target, TargetReport};
 use tenure_core::define::{Audience, Condition, Definitions, Place, SegmentDef, SourceFile};
 use tenure_core::diagnostic::Diagnostic;
 use tenure_core::lang::parse_condition;
-use tenure_core::log::{Body, Entry, Event, Profile, decode};
+use tenure_core::log::{Body, Entry, Event, Profile};
 use tenure_core::plan::{Plan, PlanSources};
 use tenure_core::time::{DAY_MS, Timestamp};
 use tenure_store::StoreError;
@@ -17,13 +17,12 @@ use crate::access::Actor;
 use crate::catalog::Catalog;
 use crate::error::AppError;
 use crate::jobs::{Job, JobKind, JobRun};
+use crate::log_scan::each_entry;
 use crate::node::Node;
 use crate::publish::MAX_SOURCES_BYTES;
 
 /// Name of the segment that stands for the outcome; no definition can have it.
 const OUTCOME: &str = "(outcome)";
-/// How much of the log is read at once, in bytes.
-const READ_BYTES: usize = 8 * 1024 * 1024;
 /// The longest period and horizon, in days.
 const MAX_DAYS: u32 = 3_660;
 /// Imported entries that are put in the order in which they occurred; if there are more, they stay where they are, at
@@ -223,23 +222,13 @@ impl Node {
         each: &mut dyn FnMut(&Entry<'_>) -> Result<(), AppError>,
     ) -> Result<(), AppError> {
         let end = self.store().log_end()?;
-        let mut from = 1;
-        while from <= end {
-            let chunks = self.store().read_log(from, READ_BYTES, None)?;
-            let Some(last) = chunks.last() else { break };
-            let next = last.last() + 1;
-            for chunk in &chunks {
-                for entry in decode(chunk.first, &chunk.bytes) {
-                    let damaged = |_| StoreError::Damaged("an entry of the log".into());
-                    let entry = entry.map_err(damaged)?;
-                    if entry.position >= from && entry.received_at <= until {
-                        each(&entry)?;
-                    }
-                }
+        let look = |entry: &Entry<'_>| {
+            if entry.received_at <= until {
+                each(entry)?;
             }
-            from = next;
-        }
-        Ok(())
+            Ok(())
+        };
+        each_entry(self.store().as_ref(), end, look, |_| Ok(()))
     }
 
     fn question(&self, request: &BacktestRequest) -> Result<(Plan, Vec<Target>), AppError> {

@@ -6,11 +6,12 @@ use tenure_core::time::Timestamp;
 use url::{Host, Url};
 
 use super::audit::{Actor, Change};
-use super::directory::{Access, Client, Token, collection, record};
+use super::directory::{Access, Client, Token, collection};
 use super::registrar::{Registrar, check_name};
 use super::scope::Scopes;
 use super::secret;
 use crate::error::AppError;
+use crate::records::record;
 
 /// `client_id` of the command line: a public client that is always there.
 pub const CLI_CLIENT: &str = "tenure-cli";

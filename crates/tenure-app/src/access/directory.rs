@@ -5,16 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicUsize};
 
 use parking_lot::{Mutex, RwLock};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tenure_core::time::Timestamp;
-use tenure_store::query::{MAX_PAGE_ROWS, RecordFilter};
-use tenure_store::row::Record;
-use tenure_store::{Page, Store, StoreError};
+use tenure_store::{Store, StoreError};
 
 use super::role::Role;
 use super::scope::Scopes;
 use super::users::SESSION_MS;
+use crate::records::{all, each, value};
 
 /// Collections of records.
 pub(super) mod collection {
@@ -151,75 +149,26 @@ impl Access {
     /// Reads what the store has.
     pub fn open(store: &dyn Store) -> Result<Self, StoreError> {
         let mut directory = Directory::default();
-        for (token, _) in all::<Token>(store, collection::TOKEN)? {
+        for token in all::<Token>(store, collection::TOKEN, "")? {
             directory.tokens.insert(token.id.clone(), token);
         }
-        for (client, _) in all::<Client>(store, collection::CLIENT)? {
+        for client in all::<Client>(store, collection::CLIENT, "")? {
             directory.clients.insert(client.id.clone(), client);
         }
-        for (user, _) in all::<User>(store, collection::USER)? {
+        for user in all::<User>(store, collection::USER, "")? {
             directory.users.insert(user.id.clone(), user);
         }
-        directory.keys = all::<SigningKey>(store, collection::KEY)?
-            .into_iter()
-            .map(|(key, _)| key)
-            .collect();
+        directory.keys = all::<SigningKey>(store, collection::KEY, "")?;
         directory.keys.sort_by_key(|key| key.created_at);
-        for (id, until) in all::<String>(store, collection::REVOKED)? {
-            directory.revoked.insert(id, until);
-        }
+        each(store, collection::REVOKED, "", |record| {
+            directory.revoked.insert(value(record)?, record.at);
+            Ok(())
+        })?;
         Ok(Self {
             directory: RwLock::new(directory),
             changing: Mutex::new(()),
             hashing_count: AtomicUsize::new(0),
             session_ms: AtomicI64::new(SESSION_MS),
         })
-    }
-}
-
-/// A record of something.
-pub(super) fn record(
-    collection: &'static str,
-    key: &str,
-    at: Timestamp,
-    value: &impl Serialize,
-) -> Record {
-    Record {
-        collection: collection.into(),
-        key: key.into(),
-        at,
-        bytes: serde_json::to_vec(value).unwrap_or_default(),
-    }
-}
-
-/// What a record holds.
-pub(super) fn value<T: DeserializeOwned>(record: &Record) -> Result<T, StoreError> {
-    serde_json::from_slice(&record.bytes)
-        .map_err(|error| StoreError::Damaged(format!("a record of {}: {error}", record.collection)))
-}
-
-/// Everything of a collection, with the records' instants.
-pub(super) fn all<T: DeserializeOwned>(
-    store: &dyn Store,
-    collection: &str,
-) -> Result<Vec<(T, Timestamp)>, StoreError> {
-    let filter = RecordFilter {
-        collection: collection.to_owned(),
-        ..RecordFilter::default()
-    };
-    let mut page = Page {
-        after: None,
-        limit: MAX_PAGE_ROWS,
-    };
-    let mut found = Vec::new();
-    loop {
-        let records = store.records(&filter, &page)?;
-        let Some(last) = records.last() else {
-            return Ok(found);
-        };
-        page.after = Some(last.key.to_string());
-        for record in &records {
-            found.push((value(record)?, record.at));
-        }
     }
 }

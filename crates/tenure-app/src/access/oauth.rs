@@ -12,13 +12,14 @@ use url::Url;
 
 use super::audit::{Actor, Change, Origin};
 use super::clients::redirect_fits;
-use super::directory::{Access, Client, Directory, SigningKey, User, collection, record};
+use super::directory::{Access, Client, Directory, SigningKey, User, collection};
 use super::jwt::{self, Claims};
 use super::principal::{Principal, PrincipalKind};
 use super::registrar::Registrar;
 use super::scope::Scopes;
 use super::secret;
 use crate::error::AppError;
+use crate::records::record;
 
 /// For how long an access token is good, in seconds.
 pub const ACCESS_TOKEN_S: i64 = 600;

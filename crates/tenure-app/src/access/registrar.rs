@@ -6,9 +6,10 @@ use tenure_store::row::Record;
 use tenure_store::{Batch, Store};
 
 use super::audit::{Actor, Chain, Change};
-use super::directory::{Access, Directory, collection, value};
+use super::directory::{Access, Directory, collection};
 use super::secret::Random;
 use crate::error::AppError;
+use crate::records::value;
 use crate::writer::WriterHandle;
 
 /// Changes who may do what, as of one instant.

@@ -6,10 +6,11 @@ use serde_json::json;
 use tenure_store::{Batch, Store};
 
 use super::audit::{Actor, Change};
-use super::directory::{collection, record, value};
+use super::directory::collection;
 use super::registrar::Registrar;
 use super::secret::{Random, digest};
 use crate::error::AppError;
+use crate::records::{self, record, value};
 
 /// Collection of sealed secrets.
 pub(crate) const COLLECTION: &str = collection::SECRET;
@@ -155,23 +156,12 @@ impl Registrar<'_> {
 
 /// Names of the secrets there are.
 pub fn names(store: &dyn Store) -> Result<Vec<String>, AppError> {
-    let filter = tenure_store::query::RecordFilter {
-        collection: collection::SECRET.to_owned(),
-        ..tenure_store::query::RecordFilter::default()
-    };
-    let mut page = tenure_store::Page {
-        after: None,
-        limit: tenure_store::query::MAX_PAGE_ROWS,
-    };
-    let mut names: Vec<String> = Vec::new();
-    loop {
-        let records = store.records(&filter, &page)?;
-        let Some(last) = records.last() else {
-            return Ok(names);
-        };
-        page.after = Some(last.key.to_string());
-        names.extend(records.iter().map(|record| record.key.to_string()));
-    }
+    let mut names = Vec::new();
+    records::each(store, collection::SECRET, "", |record| {
+        names.push(record.key.to_string());
+        Ok(())
+    })?;
+    Ok(names)
 }
 
 #[cfg(test)]

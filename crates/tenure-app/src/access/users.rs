@@ -13,13 +13,14 @@ use tenure_store::Batch;
 
 use super::audit::{Actor, Change, Origin};
 use super::clients::not_found;
-use super::directory::{Access, OneTime, User, collection, record};
+use super::directory::{Access, OneTime, User, collection};
 use super::principal::{Principal, PrincipalKind};
 use super::registrar::{Registrar, check_name};
 use super::role::Role;
 use super::scope::Scopes;
 use super::secret;
 use crate::error::AppError;
+use crate::records::record;
 
 /// For how long a session lasts, in milliseconds: a working day.
 pub const SESSION_MS: i64 = 12 * 60 * 60 * 1_000;

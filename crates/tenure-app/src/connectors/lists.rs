@@ -17,8 +17,9 @@ use tenure_store::{Batch, Page};
 
 use super::config::Config;
 use super::push::who;
-use super::{CONFIGS, Connectors, kept, parsed, record};
+use super::{CONFIGS, Connectors};
 use crate::error::AppError;
+use crate::records::{all, record, value};
 use crate::telemetry;
 
 /// Collection of changes that wait to be carried out.
@@ -95,7 +96,7 @@ impl Followed {
 impl Connectors {
     /// Tells the engine's worker which changes of memberships to write down.
     pub(super) fn follow_segments(&self) -> Result<(), AppError> {
-        let configs: Vec<Config> = kept(self.store.as_ref(), CONFIGS, "")?;
+        let configs: Vec<Config> = all(self.store.as_ref(), CONFIGS, "")?;
         self.live.follow(Followed(pairs(&configs)));
         Ok(())
     }
@@ -103,7 +104,7 @@ impl Connectors {
     /// Writes down the present members of segments that get a list with `config`. The changes that come meanwhile are
     /// written down already, and behind these.
     pub(super) fn bind(&self, before: Option<&Config>, config: &Config) -> Result<(), AppError> {
-        let mut configs: Vec<Config> = kept(self.store.as_ref(), CONFIGS, "")?;
+        let mut configs: Vec<Config> = all(self.store.as_ref(), CONFIGS, "")?;
         configs.retain(|kept| kept.name != config.name);
         configs.push(config.clone());
         self.live.follow(Followed(pairs(&configs)));
@@ -215,7 +216,7 @@ impl Connectors {
         // For each change, where its items end.
         let mut ends = Vec::new();
         for row in rows {
-            let waiting: Waiting = parsed(row)?;
+            let waiting: Waiting = value(row)?;
             items.extend(self.items(config, &row.key, &waiting, progress)?);
             ends.push(items.len());
         }

@@ -26,10 +26,8 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use tenure_connectors::provider::{Connector, Network, Setup, describe, open};
 use tenure_core::id::Salt;
-use tenure_core::time::Timestamp;
-use tenure_store::query::{MAX_PAGE_ROWS, RecordFilter};
 use tenure_store::row::Record;
-use tenure_store::{Batch, Page, Store, StoreError};
+use tenure_store::{Batch, Store};
 
 use crate::access::{Actor, Change};
 use crate::breakers::Breakers;
@@ -37,6 +35,7 @@ use crate::clock::Clock;
 use crate::error::AppError;
 use crate::live::Live;
 use crate::query::Query;
+use crate::records::{self, all, value};
 use crate::writer::WriterHandle;
 
 pub use tenure_connectors::provider::{Mode, Need, kinds};
@@ -137,7 +136,7 @@ impl Connectors {
 
     /// All connectors, by name.
     pub fn list(&self) -> Result<Vec<Standing>, AppError> {
-        let configs: Vec<Config> = kept(self.store.as_ref(), CONFIGS, "")?;
+        let configs: Vec<Config> = all(self.store.as_ref(), CONFIGS, "")?;
         configs
             .into_iter()
             .map(|config| self.standing(config))
@@ -285,7 +284,7 @@ impl Connectors {
             return Ok(Arc::clone(named));
         }
         let configs: Vec<Config> =
-            kept(self.store.as_ref(), CONFIGS, "").map_err(|error| error.to_string())?;
+            all(self.store.as_ref(), CONFIGS, "").map_err(|error| error.to_string())?;
         let carries = |config: &&Config| {
             describe(&config.kind).is_some_and(|kind| kind.channel == Some(channel))
         };
@@ -332,7 +331,7 @@ impl Connectors {
     }
 
     fn record<T: Serialize>(&self, collection: &str, key: &str, value: &T) -> Record {
-        record(collection, key, self.clock.now(), value)
+        records::record(collection, key, self.clock.now(), value)
     }
 
     fn kept_one<T: DeserializeOwned>(
@@ -341,12 +340,16 @@ impl Connectors {
         key: &str,
     ) -> Result<Option<T>, AppError> {
         let row = self.store.record(collection, key)?;
-        Ok(row.map(|row| parsed(&row)).transpose()?)
+        Ok(row.map(|row| value(&row)).transpose()?)
     }
 
     fn keys(&self, collection: &str, prefix: &str) -> Result<Vec<Box<str>>, AppError> {
-        let rows = rows(self.store.as_ref(), collection, prefix)?;
-        Ok(rows.into_iter().map(|row| row.key).collect())
+        let mut keys = Vec::new();
+        records::each(self.store.as_ref(), collection, prefix, |record| {
+            keys.push(record.key.clone());
+            Ok(())
+        })?;
+        Ok(keys)
     }
 }
 
@@ -360,56 +363,4 @@ impl Drop for Hand<'_> {
     fn drop(&mut self) {
         self.connectors.in_hand.lock().remove(&self.work);
     }
-}
-
-/// A record with a value as JSON.
-pub(crate) fn record<T: Serialize>(
-    collection: &str,
-    key: &str,
-    at: Timestamp,
-    value: &T,
-) -> Record {
-    Record {
-        collection: collection.into(),
-        key: key.into(),
-        at,
-        bytes: json!(value).to_string().into_bytes(),
-    }
-}
-
-fn parsed<T: DeserializeOwned>(row: &Record) -> Result<T, StoreError> {
-    serde_json::from_slice(&row.bytes)
-        .map_err(|error| StoreError::Damaged(format!("a record of {}: {error}", row.collection)))
-}
-
-fn rows(store: &dyn Store, collection: &str, prefix: &str) -> Result<Vec<Record>, StoreError> {
-    let filter = RecordFilter {
-        collection: collection.into(),
-        prefix: prefix.into(),
-        descending: false,
-    };
-    let (mut found, mut after) = (Vec::new(), None);
-    loop {
-        let page = Page {
-            after,
-            limit: MAX_PAGE_ROWS,
-        };
-        let mut part = store.records(&filter, &page)?;
-        let Some(last) = part.last() else {
-            return Ok(found);
-        };
-        after = Some(last.key.to_string());
-        found.append(&mut part);
-    }
-}
-
-fn kept<T: DeserializeOwned>(
-    store: &dyn Store,
-    collection: &str,
-    prefix: &str,
-) -> Result<Vec<T>, StoreError> {
-    rows(store, collection, prefix)?
-        .iter()
-        .map(parsed)
-        .collect()
 }

@@ -6,9 +6,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::pull::PullFrom;
-use super::{CONFIGS, Connectors, kept};
+use super::{CONFIGS, Connectors};
 use crate::connectors::Config;
 use crate::error::AppError;
+use crate::records::all;
 use crate::telemetry;
 
 /// How often the supervisor looks for work.
@@ -50,7 +51,7 @@ impl Connectors {
 
     /// Gives every connector that has something to do a thread of its own, unless it has one.
     fn send_out(self: &Arc<Self>) -> Result<(), AppError> {
-        let configs: Vec<Config> = kept(self.store.as_ref(), CONFIGS, "")?;
+        let configs: Vec<Config> = all(self.store.as_ref(), CONFIGS, "")?;
         for config in configs {
             let work = format!("{}/thread", config.name);
             if !self.has_work(&config)? || !self.in_hand.lock().insert(work.clone()) {

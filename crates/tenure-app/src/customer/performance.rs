@@ -4,20 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tenure_core::decision::{Decision, Outcome};
 use tenure_core::id::EnrollmentId;
-use tenure_core::log::{Body, decode};
+use tenure_core::log::Body;
 use tenure_core::time::Timestamp;
 use tenure_store::query::{DecisionFilter, MAX_PAGE_ROWS, MessageFilter, instant_cursor};
 use tenure_store::row::{Message, MessageState};
 use tenure_store::{Page, StoreError};
 
+use crate::log_scan::entries_within;
 use crate::query::Query;
 
 /// The most decisions and messages that are counted.
 const COUNTED_MAX: usize = 500_000;
 /// The most of the log that is read for opens and clicks, in bytes.
 const LOG_BYTES_MAX: usize = 512 * 1024 * 1024;
-/// How much of the log is read at once, in bytes.
-const READ_BYTES: usize = 8 * 1024 * 1024;
 
 /// Subjects of a group and how many of them reached the goal.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -130,25 +129,11 @@ impl Query<'_> {
             return Ok(true);
         };
         let mut reactions: BTreeMap<(String, String, bool), i64> = BTreeMap::new();
-        let (mut from, mut read) = (1, 0);
-        let complete = loop {
-            let chunks = self.store().read_log(from, READ_BYTES, Some(since))?;
-            let Some(last) = chunks.last() else {
-                break true;
-            };
-            from = last.last() + 1;
-            for chunk in &chunks {
-                read += chunk.bytes.len();
-                for entry in decode(chunk.first, &chunk.bytes).flatten() {
-                    if let Body::Event(event) = &entry.body {
-                        note_reaction(&event.name, &event.properties, program, &mut reactions);
-                    }
-                }
+        let complete = entries_within(self.store(), Some(since), LOG_BYTES_MAX, |entry| {
+            if let Body::Event(event) = &entry.body {
+                note_reaction(&event.name, &event.properties, program, &mut reactions);
             }
-            if read > LOG_BYTES_MAX {
-                break false;
-            }
-        };
+        })?;
         for ((step, _, clicked), _) in reactions.into_iter().filter(|(_, count)| *count > 0) {
             let step = tally.steps.entry(step).or_default();
             if clicked {

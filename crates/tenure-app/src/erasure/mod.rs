@@ -24,7 +24,7 @@ use tenure_core::id::{PersonId, SubjectId};
 use tenure_core::log::{Body, Command, Position, decode, encode};
 use tenure_core::time::Timestamp;
 use tenure_store::batch::Erased;
-use tenure_store::query::{MAX_PAGE_ROWS, MessageFilter, RecordFilter};
+use tenure_store::query::{MAX_PAGE_ROWS, MessageFilter};
 use tenure_store::row::{Chunk, MessageState};
 use tenure_store::{Batch, Page, StoreError};
 
@@ -33,6 +33,7 @@ use crate::error::AppError;
 use crate::identity::present_person;
 use crate::jobs::{Job, JobKind, JobRun};
 use crate::node::Node;
+use crate::records;
 use crate::refusals::{address_key, refused_address};
 use scan::{Traces, scan};
 
@@ -206,31 +207,14 @@ fn records_about(node: &Node, traces: &Traces) -> Result<Vec<RecordKey>, AppErro
     let mut found = Vec::new();
     let wanted = QUOTING.map(|name| (name, &needles)).into_iter();
     for (collection, needles) in wanted.chain(NAMING.map(|name| (name, &ids))) {
-        let filter = RecordFilter {
-            collection: collection.to_owned(),
-            ..RecordFilter::default()
-        };
-        let mut page = Page {
-            after: None,
-            limit: MAX_PAGE_ROWS,
-        };
-        loop {
-            let rows = node.store().records(&filter, &page)?;
-            for row in &rows {
-                let text = String::from_utf8_lossy(&row.bytes);
-                if needles.iter().any(|needle| {
-                    text.contains(needle.as_str()) || row.key.contains(needle.as_str())
-                }) {
-                    found.push((row.collection.clone(), row.key.clone()));
-                }
+        records::each(node.store().as_ref(), collection, "", |row| {
+            let text = String::from_utf8_lossy(&row.bytes);
+            let says = |needle: &String| text.contains(needle) || row.key.contains(needle.as_str());
+            if needles.iter().any(says) {
+                found.push((row.collection.clone(), row.key.clone()));
             }
-            match rows.last() {
-                Some(last) if rows.len() == MAX_PAGE_ROWS => {
-                    page.after = Some(last.key.to_string());
-                }
-                _ => break,
-            }
-        }
+            Ok(())
+        })?;
     }
     Ok(found)
 }

@@ -3,13 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tenure_core::id::{PersonId, SubjectId};
-use tenure_core::log::{Body, IdentifierKind, Position, Profile, decode};
-use tenure_store::{Store, StoreError};
+use tenure_core::log::{Body, Entry, IdentifierKind, Position, Profile};
+use tenure_store::Store;
 
 use crate::error::AppError;
-
-/// How much of the log is read at once, in bytes.
-const READ_BYTES: usize = 8 * 1024 * 1024;
+use crate::log_scan::each_entry;
 
 /// A person with all they were known as.
 #[derive(Debug, Default)]
@@ -30,16 +28,13 @@ pub(super) fn scan(
     progress: &mut dyn FnMut(Position) -> Result<(), AppError>,
 ) -> Result<Traces, AppError> {
     let mut merges = BTreeMap::new();
-    each(
-        store,
-        end,
-        |body| {
-            if let Body::Merge(merge) = body {
-                merges.insert(merge.from, merge.into);
-            }
-        },
-        progress,
-    )?;
+    let look = |entry: &Entry<'_>| {
+        if let Body::Merge(merge) = &entry.body {
+            merges.insert(merge.from, merge.into);
+        }
+        Ok(())
+    };
+    each_entry(store, end, look, &mut *progress)?;
     let mut traces = Traces {
         persons: BTreeSet::from([person]),
         ..Traces::default()
@@ -52,19 +47,16 @@ pub(super) fn scan(
     {
         traces.persons.insert(more);
     }
-    each(
-        store,
-        end,
-        |body| {
-            if let Body::Profile(profile) = body
-                && let SubjectId::Person(whose) = profile.subject
-                && traces.persons.contains(&whose)
-            {
-                note(&mut traces.addresses, &mut traces.names, profile);
-            }
-        },
-        progress,
-    )?;
+    let look = |entry: &Entry<'_>| {
+        if let Body::Profile(profile) = &entry.body
+            && let SubjectId::Person(whose) = profile.subject
+            && traces.persons.contains(&whose)
+        {
+            note(&mut traces.addresses, &mut traces.names, profile);
+        }
+        Ok(())
+    };
+    each_entry(store, end, look, progress)?;
     Ok(traces)
 }
 
@@ -80,26 +72,4 @@ fn note(addresses: &mut BTreeSet<String>, names: &mut BTreeSet<String>, profile:
         addresses.insert(address.to_owned());
         names.insert(address.to_owned());
     }
-}
-
-fn each(
-    store: &dyn Store,
-    end: Position,
-    mut look: impl FnMut(&Body<'_>),
-    progress: &mut dyn FnMut(Position) -> Result<(), AppError>,
-) -> Result<(), AppError> {
-    let mut from = 1;
-    while from <= end {
-        let chunks = store.read_log(from, READ_BYTES, None)?;
-        let Some(last) = chunks.last() else { break };
-        from = last.last() + 1;
-        for chunk in &chunks {
-            for entry in decode(chunk.first, &chunk.bytes) {
-                let entry = entry.map_err(|error| StoreError::Damaged(error.to_string()))?;
-                look(&entry.body);
-            }
-        }
-        progress(from - 1)?;
-    }
-    Ok(())
 }

@@ -3,16 +3,15 @@
 use std::collections::BTreeMap;
 
 use tenure_core::id::{AccountId, SubjectId};
-use tenure_core::log::{Body, decode};
+use tenure_core::log::Body;
 use tenure_core::time::Timestamp;
 use tenure_store::query::instant_cursor;
 use tenure_store::{Page, StoreError};
 
 use super::unit::Units;
+use crate::log_scan::entries_within;
 use crate::query::Query;
 
-/// How much of the log is read at once, in bytes.
-const READ_BYTES: usize = 8 * 1024 * 1024;
 /// The most of the log that is read, in bytes.
 const LOG_BYTES_MAX: usize = 512 * 1024 * 1024;
 
@@ -54,30 +53,17 @@ impl Query<'_> {
         if revenue.told.is_empty() {
             return Ok((revenue, true));
         }
-        let (mut from, mut read) = (1, 0);
-        loop {
-            let chunks = self.store().read_log(from, READ_BYTES, None)?;
-            let Some(last) = chunks.last() else {
-                return Ok((revenue, true));
+        let complete = entries_within(self.store(), None, LOG_BYTES_MAX, |entry| {
+            let Body::Profile(profile) = &entry.body else {
+                return;
             };
-            from = last.last() + 1;
-            for chunk in &chunks {
-                read += chunk.bytes.len();
-                for entry in decode(chunk.first, &chunk.bytes).flatten() {
-                    let Body::Profile(profile) = &entry.body else {
-                        continue;
-                    };
-                    let told = profile.traits.iter().find(|(name, _)| &**name == "mrr");
-                    let amount = told.and_then(|(_, value)| value.as_ref()?.as_number());
-                    if let (Some(account), Some(amount)) = (profile.subject.account(), amount) {
-                        revenue.note(account, profile.occurred_at, amount);
-                    }
-                }
+            let told = profile.traits.iter().find(|(name, _)| &**name == "mrr");
+            let amount = told.and_then(|(_, value)| value.as_ref()?.as_number());
+            if let (Some(account), Some(amount)) = (profile.subject.account(), amount) {
+                revenue.note(account, profile.occurred_at, amount);
             }
-            if read > LOG_BYTES_MAX {
-                return Ok((revenue, false));
-            }
-        }
+        })?;
+        Ok((revenue, complete))
     }
 
     /// The health of a subject at an instant; `None` without any.

@@ -20,6 +20,7 @@ use crate::access::Actor;
 use crate::error::AppError;
 use crate::jobs::{Job, JobFilter, JobKind, JobState};
 use crate::node::Node;
+use crate::records::value;
 
 pub use learn::{Learned, churned, learn, moments};
 pub use model::{Compared, Inputs, Model, Score, Weighed, drift};
@@ -164,11 +165,7 @@ impl Node {
         key: &str,
     ) -> Result<Option<T>, AppError> {
         let row = self.store().record(collection, key)?;
-        let parsed = row.map(|row| {
-            serde_json::from_slice(&row.bytes)
-                .map_err(|error| StoreError::Damaged(format!("{collection} {key}: {error}")))
-        });
-        Ok(parsed.transpose()?)
+        Ok(row.map(|row| value(&row)).transpose()?)
     }
 
     fn keep_risk<T: Serialize>(

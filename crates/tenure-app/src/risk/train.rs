@@ -1,9 +1,8 @@
 //! Learning and scoring as jobs.
 
 use serde_json::{Value as Json, json};
-use tenure_core::log::decode;
+use tenure_core::log::Entry;
 use tenure_core::snapshot::Snapshots;
-use tenure_core::time::Timestamp;
 use tenure_store::StoreError;
 
 use super::learn::{Learned, learn};
@@ -11,10 +10,9 @@ use super::model::{Model, Score, drift, parts};
 use super::{MODELS, RiskState, SCORES, STATE, Training, key_of};
 use crate::error::AppError;
 use crate::jobs::{JobKind, JobRun};
+use crate::log_scan::each_entry;
 use crate::node::Node;
 
-/// How much of the log is read at once, in bytes.
-const READ_BYTES: usize = 4 * 1024 * 1024;
 /// Of so many accounts the whole past is kept; if there are more, they stand for the others.
 const LEARNED_ACCOUNTS: u64 = 4_000;
 /// Scores written at once.
@@ -171,26 +169,18 @@ impl Node {
         share: f64,
         progress: Progress<'_>,
     ) -> Result<Snapshots, AppError> {
-        let now: Timestamp = self.now();
+        let now = self.now();
         let end = self.store().log_end()?;
         let mut known = Snapshots::new(training.churn.clone(), share);
-        let mut from = 1;
-        while from <= end {
-            let chunks = self.store().read_log(from, READ_BYTES, None)?;
-            let Some(last) = chunks.last() else { break };
-            let next = last.last() + 1;
-            for chunk in &chunks {
-                for entry in decode(chunk.first, &chunk.bytes) {
-                    let damaged = |_| StoreError::Damaged("an entry of the log".into());
-                    let entry = entry.map_err(damaged)?;
-                    if entry.position >= from && entry.received_at <= now {
-                        known.apply(&entry);
-                    }
-                }
+        let look = |entry: &Entry<'_>| {
+            if entry.received_at <= now {
+                known.apply(entry);
             }
-            from = next;
-            progress(end.min(from - 1), end)?;
-        }
+            Ok(())
+        };
+        each_entry(self.store().as_ref(), end, look, |read| {
+            progress(end.min(read), end)
+        })?;
         Ok(known)
     }
 }

@@ -11,9 +11,10 @@ use tenure_store::Batch;
 use super::endpoint::{Cursor, Endpoint, EndpointState, Head};
 use super::log::{DELIVERIES, Delivery, DeliveryOutcome, LETTERS, WebhookLetter};
 use super::schedule::next_attempt;
-use super::{CURSORS, ENDPOINTS, Slot, Webhooks, record};
+use super::{CURSORS, ENDPOINTS, Slot, Webhooks};
 use crate::breakers::{Sign, breaker_of};
 use crate::error::AppError;
+use crate::records::record;
 use crate::telemetry;
 use crate::topics::{Source, TopicRecord};
 
@@ -207,7 +208,7 @@ impl Webhooks {
         let mut batch = Batch {
             records: vec![
                 record(CURSORS, endpoint.id.as_str(), now, &settled.cursor),
-                record(DELIVERIES, key, now, &delivery),
+                record(DELIVERIES, &key, now, &delivery),
             ],
             ..Batch::default()
         };

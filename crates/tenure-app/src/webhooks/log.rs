@@ -5,9 +5,10 @@ use tenure_core::time::{DAY_MS, Timestamp};
 use tenure_store::query::RecordFilter;
 use tenure_store::{Batch, Page, StoreError};
 
-use super::{Webhooks, parsed};
+use super::Webhooks;
 use crate::error::AppError;
 use crate::query::Listed;
+use crate::records::value;
 use crate::topics::{Source, Topic};
 
 /// Collection of the delivery log.
@@ -126,7 +127,7 @@ impl Webhooks {
         };
         let rows = self.store.records(filter, &wanted)?;
         let listed = Listed::cut(rows, page.limit, |row| row.key.to_string());
-        let parsed: Result<Vec<T>, StoreError> = listed.rows.iter().map(parsed).collect();
+        let parsed: Result<Vec<T>, StoreError> = listed.rows.iter().map(value).collect();
         Ok(Listed {
             rows: parsed?,
             next: listed.next,

@@ -24,17 +24,15 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
-use serde::de::DeserializeOwned;
 use tenure_connectors::webhook::{Reach, WebhookSender, WebhookSettings};
 use tenure_core::id::Salt;
 use tenure_core::time::Timestamp;
-use tenure_store::query::{MAX_PAGE_ROWS, RecordFilter};
-use tenure_store::row::Record;
-use tenure_store::{Batch, Page, Store, StoreError};
+use tenure_store::{Batch, Store, StoreError};
 
 use crate::breakers::Breakers;
 use crate::clock::Clock;
 use crate::error::AppError;
+use crate::records::{all, value};
 use crate::telemetry;
 use crate::topics::{Source, TopicRecord, Topics};
 use crate::workspace::Workspace;
@@ -118,9 +116,9 @@ impl Webhooks {
         workspace: &Workspace,
     ) -> Result<Self, AppError> {
         let mut slots = BTreeMap::new();
-        for endpoint in kept::<Endpoint>(store.as_ref(), ENDPOINTS)? {
+        for endpoint in all::<Endpoint>(store.as_ref(), ENDPOINTS, "")? {
             let cursor = store.record(CURSORS, &endpoint.id)?;
-            let cursor = cursor.map(|row| parsed(&row)).transpose()?;
+            let cursor = cursor.map(|row| value(&row)).transpose()?;
             let slot = Slot::new(endpoint, cursor.unwrap_or_default());
             slots.insert(slot.endpoint.id.clone(), slot);
         }
@@ -226,47 +224,5 @@ impl Webhooks {
                 (slot.endpoint.id.clone(), lag.max().unwrap_or(0))
             })
             .collect())
-    }
-}
-
-/// Everything of a collection.
-fn kept<T: DeserializeOwned>(store: &dyn Store, collection: &str) -> Result<Vec<T>, StoreError> {
-    let filter = RecordFilter {
-        collection: collection.into(),
-        ..RecordFilter::default()
-    };
-    let (mut found, mut after) = (Vec::new(), None);
-    loop {
-        let page = Page {
-            after,
-            limit: MAX_PAGE_ROWS,
-        };
-        let rows = store.records(&filter, &page)?;
-        let Some(last) = rows.last() else {
-            return Ok(found);
-        };
-        after = Some(last.key.to_string());
-        for row in &rows {
-            found.push(parsed(row)?);
-        }
-    }
-}
-
-fn parsed<T: DeserializeOwned>(row: &Record) -> Result<T, StoreError> {
-    serde_json::from_slice(&row.bytes)
-        .map_err(|error| StoreError::Damaged(format!("a record of {}: {error}", row.collection)))
-}
-
-fn record(
-    collection: &str,
-    key: impl Into<Box<str>>,
-    at: Timestamp,
-    value: &impl serde::Serialize,
-) -> Record {
-    Record {
-        collection: collection.into(),
-        key: key.into(),
-        at,
-        bytes: serde_json::to_vec(value).unwrap_or_default(),
     }
 }

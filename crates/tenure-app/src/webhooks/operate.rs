@@ -12,8 +12,9 @@ use super::endpoint::{
     Cursor, Endpoint, EndpointSecret, EndpointSpec, EndpointState, MAX_ENDPOINTS,
 };
 use super::log::{LETTERS, WebhookLetter};
-use super::{CURSORS, ENDPOINTS, Slot, Webhooks, parsed, record};
+use super::{CURSORS, ENDPOINTS, Slot, Webhooks};
 use crate::error::AppError;
+use crate::records::{record, value};
 use crate::topics::{Source, Topic, TopicRecord};
 
 /// The longest time for which two secrets sign, in hours.
@@ -258,7 +259,7 @@ impl Webhooks {
     /// What was given up, by its id.
     pub fn letter(&self, id: &str) -> Result<(WebhookLetter, Option<TopicRecord>), AppError> {
         let row = self.store.record(LETTERS, id)?;
-        let letter: WebhookLetter = parsed(&row.ok_or_else(|| AppError::NotFound {
+        let letter: WebhookLetter = value(&row.ok_or_else(|| AppError::NotFound {
             what: "dead letter",
             name: id.into(),
         })?)?;
