@@ -1,5 +1,5 @@
 /** One account: what it is, how it is and why, and everything that happened. */
-import { Group, Paper, Stack, Tabs, Text } from '@mantine/core';
+import { Group, Paper, Stack, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useParams } from '@tanstack/react-router';
 
@@ -9,8 +9,8 @@ import { Word, Zone } from '../parts/badges';
 import { ago, date, number } from '../parts/format';
 import { PageLink } from '../parts/link';
 import { Loaded, Page } from '../parts/page';
+import { Tabs } from '../parts/tabs';
 import { accountName, traits } from '../parts/traits';
-import { useUrl } from '../parts/url';
 import { DecisionsOf, EnrollmentsOf, MessagesOf, TasksOf } from '../parts/records';
 import { TimelineOf } from '../parts/timeline';
 import { t } from '../texts';
@@ -28,43 +28,30 @@ export default function AccountPage() {
 }
 
 function Shown({ account, health }: { account: Account; health?: Health }) {
-  const [url, change] = useUrl();
   const { text } = traits(account);
   const about = [text('domain'), text('industry'), text('country')].filter(Boolean).join(' · ');
   return (
     <Page title={accountName(account)} about={about || account.external_id} actions={<Segments account={account} />}>
       <Facts account={account} health={health} />
-      <Tabs value={url.tab ?? 'overview'} onChange={(tab) => change({ tab: tab === 'overview' ? null : tab })} keepMounted={false}>
-        <Tabs.List mb="md">
-          <Tabs.Tab value="overview">{t.account.overview}</Tabs.Tab>
-          <Tabs.Tab value="timeline">{t.account.timeline}</Tabs.Tab>
-          <Tabs.Tab value="people">{t.account.people}</Tabs.Tab>
-          <Tabs.Tab value="programs">{t.account.programs}</Tabs.Tab>
-          <Tabs.Tab value="tasks">{t.account.tasks}</Tabs.Tab>
-          <Tabs.Tab value="messages">{t.account.messages}</Tabs.Tab>
-        </Tabs.List>
-        <Tabs.Panel value="overview">
-          <Overview account={account} health={health} />
-        </Tabs.Panel>
-        <Tabs.Panel value="timeline">
-          <TimelineOf id={account.id} />
-        </Tabs.Panel>
-        <Tabs.Panel value="people">
-          <PeopleOf account={account.id} />
-        </Tabs.Panel>
-        <Tabs.Panel value="programs">
-          <Stack>
-            <EnrollmentsOf subject={account.id} />
-            <DecisionsOf subject={account.id} />
-          </Stack>
-        </Tabs.Panel>
-        <Tabs.Panel value="tasks">
-          <TasksOf subject={account.id} />
-        </Tabs.Panel>
-        <Tabs.Panel value="messages">
-          <MessagesOf subject={account.id} />
-        </Tabs.Panel>
-      </Tabs>
+      <Tabs
+        tabs={[
+          { name: 'overview', title: t.account.overview, content: <Overview account={account} health={health} /> },
+          { name: 'timeline', title: t.account.timeline, content: <TimelineOf id={account.id} /> },
+          { name: 'people', title: t.account.people, content: <PeopleOf account={account.id} /> },
+          {
+            name: 'programs',
+            title: t.account.programs,
+            content: (
+              <Stack>
+                <EnrollmentsOf subject={account.id} />
+                <DecisionsOf subject={account.id} />
+              </Stack>
+            ),
+          },
+          { name: 'tasks', title: t.account.tasks, content: <TasksOf subject={account.id} /> },
+          { name: 'messages', title: t.account.messages, content: <MessagesOf subject={account.id} /> },
+        ]}
+      />
     </Page>
   );
 }

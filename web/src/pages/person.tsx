@@ -1,4 +1,4 @@
-import { Button, Grid, Group, Stack, Switch, Tabs, Text } from '@mantine/core';
+import { Button, Grid, Group, Stack, Switch, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useParams } from '@tanstack/react-router';
 
@@ -8,9 +8,9 @@ import { Word } from '../parts/badges';
 import { Loaded, Page, Panel } from '../parts/page';
 import { DecisionsOf, EnrollmentsOf, MessagesOf } from '../parts/records';
 import { Subject } from '../parts/subject';
+import { Tabs } from '../parts/tabs';
 import { TimelineOf } from '../parts/timeline';
 import { personName } from '../parts/traits';
-import { useUrl } from '../parts/url';
 import { useMay } from '../shell/user';
 import { t } from '../texts';
 import { Traits } from './account-overview';
@@ -24,7 +24,6 @@ export default function PersonPage() {
 }
 
 function Shown({ person }: { person: Person }) {
-  const [url, change] = useUrl();
   const exported = `/api/v1/people/${person.id}/export`;
   const about = (
     <Group gap="xs">
@@ -34,47 +33,47 @@ function Shown({ person }: { person: Person }) {
   );
   return (
     <Page title={personName(person)} about={about} actions={<Button component="a" href={exported} download variant="default">{t.people.export}</Button>}>
-      <Tabs value={url.tab ?? 'overview'} onChange={(tab) => change({ tab: tab === 'overview' ? null : tab })} keepMounted={false}>
-        <Tabs.List mb="md">
-          <Tabs.Tab value="overview">{t.account.overview}</Tabs.Tab>
-          <Tabs.Tab value="timeline">{t.account.timeline}</Tabs.Tab>
-          <Tabs.Tab value="programs">{t.account.programs}</Tabs.Tab>
-          <Tabs.Tab value="messages">{t.account.messages}</Tabs.Tab>
-        </Tabs.List>
-        <Tabs.Panel value="overview">
-          <Grid>
-            <Grid.Col span={{ base: 12, md: 6 }}>
-              <Panel title={t.account.traits}>
-                <Traits account={person} />
-              </Panel>
-            </Grid.Col>
-            <Grid.Col span={{ base: 12, md: 6 }}>
+      <Tabs
+        tabs={[
+          {
+            name: 'overview',
+            title: t.account.overview,
+            content: (
+              <Grid>
+                <Grid.Col span={{ base: 12, md: 6 }}>
+                  <Panel title={t.account.traits}>
+                    <Traits account={person} />
+                  </Panel>
+                </Grid.Col>
+                <Grid.Col span={{ base: 12, md: 6 }}>
+                  <Stack>
+                    <Consent person={person} />
+                    <Panel title={t.people.identities}>
+                      {[...person.user_ids, ...person.emails, ...person.anonymous_ids].map((name) => (
+                        <Text key={name} size="sm">
+                          {name}
+                        </Text>
+                      ))}
+                    </Panel>
+                  </Stack>
+                </Grid.Col>
+              </Grid>
+            ),
+          },
+          { name: 'timeline', title: t.account.timeline, content: <TimelineOf id={person.id} /> },
+          {
+            name: 'programs',
+            title: t.account.programs,
+            content: (
               <Stack>
-                <Consent person={person} />
-                <Panel title={t.people.identities}>
-                  {[...person.user_ids, ...person.emails, ...person.anonymous_ids].map((name) => (
-                    <Text key={name} size="sm">
-                      {name}
-                    </Text>
-                  ))}
-                </Panel>
+                <EnrollmentsOf subject={person.id} />
+                <DecisionsOf subject={person.id} />
               </Stack>
-            </Grid.Col>
-          </Grid>
-        </Tabs.Panel>
-        <Tabs.Panel value="timeline">
-          <TimelineOf id={person.id} />
-        </Tabs.Panel>
-        <Tabs.Panel value="programs">
-          <Stack>
-            <EnrollmentsOf subject={person.id} />
-            <DecisionsOf subject={person.id} />
-          </Stack>
-        </Tabs.Panel>
-        <Tabs.Panel value="messages">
-          <MessagesOf person={person.id} />
-        </Tabs.Panel>
-      </Tabs>
+            ),
+          },
+          { name: 'messages', title: t.account.messages, content: <MessagesOf person={person.id} /> },
+        ]}
+      />
     </Page>
   );
 }

@@ -1,5 +1,5 @@
 /** One program: canvas and text in step, who is inside, what it changed, what it decided. */
-import { Button, Grid, Group, SimpleGrid, Stack, Tabs, Text } from '@mantine/core';
+import { Button, Grid, Group, SimpleGrid, Stack, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useNavigate, useParams } from '@tanstack/react-router';
 import { lazy, Suspense, useMemo, useState } from 'react';
@@ -18,7 +18,7 @@ import { Loaded, Page, Panel } from '../parts/page';
 import { type Decision, decisionColumns } from '../parts/records';
 import { Subject } from '../parts/subject';
 import { DataTable } from '../parts/table';
-import { useUrl } from '../parts/url';
+import { Tabs } from '../parts/tabs';
 import { useMay } from '../shell/user';
 import { t } from '../texts';
 
@@ -70,7 +70,6 @@ function Existing({ name }: { name: string }) {
 }
 
 function Shown({ program, path, text }: { program: Program; path: string; text: string }) {
-  const [url, change] = useUrl();
   const [draft, setDraft] = useState(text);
   const counts = useMemo(() => Object.fromEntries((program.steps as unknown as Headcount[]).map((row) => [row.step, row.count])), [program.steps]);
   return (
@@ -86,26 +85,14 @@ function Shown({ program, path, text }: { program: Program; path: string; text: 
           {t.programs.holdout} <b>{percent(program.holdout)}</b>
         </Text>
       </Group>
-      <Tabs value={url.tab ?? 'canvas'} onChange={(tab) => change({ tab: tab === 'canvas' ? null : tab })} keepMounted={false}>
-        <Tabs.List mb="md">
-          <Tabs.Tab value="canvas">{t.programs.canvas}</Tabs.Tab>
-          <Tabs.Tab value="results">{t.programs.results}</Tabs.Tab>
-          <Tabs.Tab value="inside">{t.programs.enrollments}</Tabs.Tab>
-          <Tabs.Tab value="decisions">{t.programs.decisions}</Tabs.Tab>
-        </Tabs.List>
-        <Tabs.Panel value="canvas">
-          <Source path={path} text={draft} onChange={setDraft} counts={counts} />
-        </Tabs.Panel>
-        <Tabs.Panel value="results">
-          <Results name={program.name} />
-        </Tabs.Panel>
-        <Tabs.Panel value="inside">
-          <Inside name={program.name} />
-        </Tabs.Panel>
-        <Tabs.Panel value="decisions">
-          <Decisions name={program.name} />
-        </Tabs.Panel>
-      </Tabs>
+      <Tabs
+        tabs={[
+          { name: 'canvas', title: t.programs.canvas, content: <Source path={path} text={draft} onChange={setDraft} counts={counts} /> },
+          { name: 'results', title: t.programs.results, content: <Results name={program.name} /> },
+          { name: 'inside', title: t.programs.enrollments, content: <Inside name={program.name} /> },
+          { name: 'decisions', title: t.programs.decisions, content: <Decisions name={program.name} /> },
+        ]}
+      />
     </Page>
   );
 }
